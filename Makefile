@@ -1,0 +1,38 @@
+# make train   set up, then train and test: on ChestX-ray14 if it is there, else on a generated phantom
+# make test    set up, then lint, types and tests
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The real data set where it lies (XRAY14_ROOT or data/ChestX-ray14), else the phantom.
+XRAY14 := $(wildcard $(or $(XRAY14_ROOT),data/ChestX-ray14)/train_val_list.txt)
+CONFIG ?= $(if $(XRAY14),configs/mlrfnet_xray14.py,configs/mlrfnet_phantom.py)
+WORK_DIR ?= work_dirs/$(basename $(notdir $(CONFIG)))
+
+.PHONY: train test test-onedl phantom
+.DELETE_ON_ERROR:
+
+train: $(VENV)/.done $(if $(findstring phantom,$(CONFIG)),phantom)
+	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(WORK_DIR)
+	$(BIN)/python tools/test.py $(CONFIG) $(WORK_DIR) --work-dir $(WORK_DIR) --out $(WORK_DIR)/predictions.npz
+	@echo 'curves      $(WORK_DIR)/curves.png'
+
+test: $(VENV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+# The same project on the maintained fork of the stack, in an environment of its own.
+test-onedl: $(VENV)-onedl/.done
+	$(VENV)-onedl/bin/python -m pytest tests/test_tools tests/test_engine
+
+phantom: $(VENV)/.done
+	$(BIN)/python tools/make_phantom.py --out data/phantom
+
+$(VENV)/.done: STACK := openmmlab
+$(VENV)-onedl/.done: STACK := onedl
+$(VENV)/.done $(VENV)-onedl/.done: setup.py constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q -c constraints.txt -e '.[$(STACK),dev]'
+	@touch $@

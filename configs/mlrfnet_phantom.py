@@ -1,0 +1,40 @@
+"""MLRFNet on the generated phantom: the main config, sized down for two CPU cores.
+
+python tools/make_phantom.py --out data/phantom && python tools/train.py configs/mlrfnet_phantom.py
+"""
+
+_base_ = 'mlrfnet_xray14.py'
+
+_base_.model.backbone.init_cfg = None  # random weights: the phantom needs no download
+_base_.optim_wrapper.optimizer.lr = 5e-4  # and they want a higher rate than ImageNet's
+_base_.param_scheduler = dict(
+    type='CosineAnnealingLR', by_epoch=True, T_max=6, convert_to_iter_based=True
+)
+_base_.train_cfg.max_epochs = 6
+
+# 64 pixels instead of 224, cut from 72 instead of 256
+train_pipeline = [
+    dict(type='mmpretrain.LoadImageFromFile'),
+    dict(type='mmpretrain.Resize', scale=(72, 72), interpolation='area'),
+    dict(type='mmpretrain.RandomCrop', crop_size=64),
+    dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
+    dict(
+        type='mmpretrain.Rotate', magnitude_range=(0, 5), magnitude_std='inf', pad_val=0, prob=1.0
+    ),
+    dict(type='mmpretrain.ColorJitter', contrast=0.1),
+    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+]
+test_pipeline = [
+    dict(type='mmpretrain.LoadImageFromFile'),
+    dict(type='mmpretrain.Resize', scale=(72, 72), interpolation='area'),
+    dict(type='mmpretrain.CenterCrop', crop_size=64),
+    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+]
+for _loader, _pipeline in (
+    (_base_.train_dataloader, train_pipeline),
+    (_base_.val_dataloader, test_pipeline),
+    (_base_.test_dataloader, test_pipeline),
+):
+    _loader.num_workers = 1
+    _loader.dataset.data_root = 'data/phantom'
+    _loader.dataset.pipeline = _pipeline

@@ -1,0 +1,18 @@
+"""mlrfnet_mm: MLRFNet (Li et al., IEEE Access 2023) as parts for OpenMMLab configs.
+
+``import mlrfnet_mm`` only checks that an OpenMMLab stack is there. The parts are found by name,
+``type='mlrfnet_mm.ECANeck'``, through the registries of :mod:`mlrfnet_mm.registry`.
+"""
+
+from importlib.util import find_spec
+
+__version__ = '0.1.0.dev0'
+
+_missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain') if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f'mlrfnet_mm needs an OpenMMLab stack, and {", ".join(_missing)} cannot be found. Install '
+        "exactly one of the two: pip install 'mlrfnet-mm[openmmlab]' (mmpretrain, mmengine, "
+        "mmcv-lite) or pip install 'mlrfnet-mm[onedl]' (their maintained fork). They share their "
+        'import names, so both together break each other.'
+    )

@@ -1,0 +1,1 @@
+"""Reads predictions, logs and checkpoints; training never imports it."""

@@ -1,0 +1,185 @@
+"""ChestX-ray14: 112,120 frontal X-rays of 30,805 patients with 14 findings.
+
+Wang et al., "ChestX-ray8: Hospital-Scale Chest X-Ray Database and Benchmarks on Weakly-Supervised
+Classification and Localization of Common Thorax Diseases", CVPR 2017.
+https://nihcc.app.box.com/v/ChestXray-NIHCC (provided by the NIH Clinical Center)
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from mmpretrain.datasets import BaseDataset
+
+from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS, index_images, list_names, read_split
+from mlrfnet_mm.datasets.tables import refuse, summary_line
+from mlrfnet_mm.registry import DATASETS
+
+DEFAULT_ROOT = 'data/ChestX-ray14'
+ROOT_VARIABLE = 'XRAY14_ROOT'
+URL = 'https://nihcc.app.box.com/v/ChestXray-NIHCC'
+
+
+@DATASETS.register_module()
+class ChestXray14(BaseDataset):
+    """ChestX-ray14 in the folder layout and file formats that NIH gives out.
+
+    Two protocols, whose numbers must not be compared (17,920 official test images are in the
+    training list of ``chexnet``). Images and patients:
+
+    ========  ===============  ==============  ==============
+    protocol  train            val             test
+    ========  ===============  ==============  ==============
+    official  75,619 / 24,565  10,905 / 3,443  25,596 / 2,797
+    chexnet   78,468 / 21,528  11,219 / 3,090  22,433 / 6,187
+    ========  ===============  ==============  ==============
+
+    - ``official``: NIH's ``train_val_list.txt`` and ``test_list.txt``. Validation is one eighth of
+      the patients of the former, chosen by a hash of the patient ID: see `is_validation`.
+    - ``chexnet``: the three lists of public CheXNet reimplementations.
+
+    Labels are read from ``Data_Entry_2017_v2020.csv`` (or ``.csv.gz``) whatever the lists say. An
+    item holds ``img_path``, ``gt_score`` (float32, ``(14,)``, 0 or 1; all zeros is "No Finding"),
+    ``patient_id`` and mmengine's ``sample_idx``. ``metainfo`` holds ``dataset``, ``classes``,
+    ``protocol`` and ``split`` as plain strings, to stamp numbers with.
+
+    Args:
+        data_root: the folder with label table, lists and images; ``~`` is expanded. ``None`` takes
+            the environment variable ``XRAY14_ROOT`` and, if that is not set, ``data/ChestX-ray14``.
+        protocol: ``'official'`` or ``'chexnet'``.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        lists: other file names for the lists: keys ``train_val`` and ``test`` (official), or
+            ``train``, ``val`` and ``test`` (chexnet). What is not named keeps its default, see
+            ``LISTS``.
+        pipeline: transforms, or their configs in mmpretrain's registry.
+        test_mode: as in mmengine.
+        indices: the first so many images, or the images to keep, as in mmengine.
+        lazy_init: read nothing before the first use.
+        serialize_data: keep the items in one array that all workers share.
+
+    Raises:
+        FileNotFoundError: for a missing folder, table, list or image of the split.
+        ValueError: for a patient or an image in two lists, a listed image without a label row, an
+            unknown label, duplicates, malformed rows, an empty split and unknown names.
+    """
+
+    METAINFO = dict(dataset='ChestX-ray14', classes=FINDINGS)
+
+    def __init__(
+        self,
+        data_root: str | None = None,
+        protocol: str = 'official',
+        split: str = 'train',
+        lists: Mapping[str, str] | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        lazy_init: bool = False,
+        serialize_data: bool = True,
+    ) -> None:
+        origins = {
+            'the argument data_root': data_root,
+            f'the environment variable {ROOT_VARIABLE}': os.environ.get(ROOT_VARIABLE),
+            f'the default (no data_root given, {ROOT_VARIABLE} not set)': DEFAULT_ROOT,
+        }
+        self.root_origin, root = next((key, root) for key, root in origins.items() if root)
+        self.lists = list_names(protocol, split, lists)
+        super().__init__(
+            ann_file='',
+            data_root=os.path.expanduser(root),
+            pipeline=pipeline,
+            test_mode=test_mode,
+            indices=indices,
+            lazy_init=True,
+            serialize_data=serialize_data,
+        )
+        # Not through the `metainfo` argument: there mmengine takes strings for file names.
+        self._metainfo.update(protocol=protocol, split=split)
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Read the tables, once, and log one line about them."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        kept = '' if self._indices is None else f' (`indices` keeps {len(self):,} of the images)'
+        print_log(self._summary + kept, logger='current')
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """One lean item an image: ``gt_score`` as 14 bytes, an array only in `get_data_info`."""
+        root = Path(self.data_root)
+        protocol, split = self._metainfo['protocol'], self._metainfo['split']
+        try:
+            table = read_split(root, protocol, split, self.lists)
+            folders = index_images(root)
+            refuse(
+                [
+                    f'{table.list_file.absolute()}, line {line}: no file {name} in an image '
+                    f'folder of {root.absolute()}; get the missing archives or shorten the list'
+                    for name, line in table.lines.items()
+                    if name not in folders
+                ],
+                FileNotFoundError,
+            )
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f'ChestX-ray14: {error}\n'
+                f'The folder {root.absolute()} is from {self.root_origin}. Get the data set from '
+                f'{URL} and set {ROOT_VARIABLE} to its folder; `make train` runs on generated '
+                'data instead.'
+            ) from None
+        patients, findings = table.labels
+        targets = np.frombuffer(b''.join(findings[name] for name in table.lines), np.uint8)
+        positives = targets.reshape(-1, len(FINDINGS)).sum(0, dtype=int).tolist()
+        self._summary = summary_line(
+            f'ChestX-ray14 {protocol}/{split}',
+            images=len(table.lines),
+            patients=len({patients[name] for name in table.lines}),
+            positives=dict(zip(FINDINGS, positives, strict=True)),
+        )
+        return [
+            {
+                'img_path': f'{folders[name]}/{name}',
+                'gt_score': findings[name],
+                'patient_id': patients[name],
+            }
+            for name in table.lines
+        ]
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """The item without its image; ``gt_score`` is float32 of shape ``(14,)``."""
+        info = super().get_data_info(idx)
+        info['gt_score'] = np.frombuffer(info['gt_score'], np.uint8).astype(np.float32)
+        return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Indices of the item's findings; empty for "No Finding"."""
+        return np.flatnonzero(self.get_data_info(idx)['gt_score']).tolist()
+
+    def prepare_data(self, idx: int) -> Any:
+        """The item after the pipeline; each error names the image, and no image is left out.
+
+        Raises:
+            RuntimeError: if a transform fails, or if one returns None, on which mmengine would
+                take another image instead.
+        """
+        info = self.get_data_info(idx)
+        path = info['img_path']
+        try:
+            data = self.pipeline(info)
+        except Exception as error:
+            raise RuntimeError(f'{path}: {type(error).__name__}: {error}') from error
+        if data is None:
+            raise RuntimeError(f'{path}: the pipeline returned None instead of this image')
+        return data
+
+    def extra_repr(self) -> list[str]:
+        """Protocol, split and folder, for ``repr``."""
+        return [
+            f'Protocol and split: \t{self._metainfo["protocol"]}/{self._metainfo["split"]}',
+            f'Folder: \t{self.data_root}',
+        ]

@@ -1,0 +1,110 @@
+"""What the label tables of the chest X-ray data sets have in common.
+
+Reading lists, checking that no patient is in two of them, splitting by a hash, and saying what is
+wrong: plain functions without a data set class, so that tools and tests use them without images.
+"""
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+
+
+def refuse(problems: Sequence[str], error: type[Exception] = ValueError) -> None:
+    """Do nothing if there are no problems, else raise the first one with the count of the others.
+
+    Args:
+        problems: sentences that name file, line and value found, and the way out.
+        error: the type to raise; it must be constructible with one string.
+
+    Raises:
+        error: if ``problems`` is not empty.
+    """
+    if problems:
+        rest = len(problems) - 1
+        raise error(problems[0] + (f' (… and {rest:,} more)' if rest else ''))
+
+
+def stable_bucket(text: str, buckets: int) -> int:
+    """SHA-256 of the UTF-8 text, read as one big-endian integer, modulo ``buckets``.
+
+    The same in every language, on every machine and in every version; no random generator.
+
+    >>> stable_bucket('abc', 8)  # the digest ends in …15ad, and 0xd % 8 = 5
+    5
+    """
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), 'big') % buckets
+
+
+def summary_line(title: str, images: int, patients: int, positives: Mapping[str, int]) -> str:
+    """The one line that a data set prints about itself.
+
+    >>> summary_line('ChestX-ray14 official/val', 1200, 340, {'Mass': 71, 'Hernia': 2})
+    'ChestX-ray14 official/val: 1,200 images, 340 patients; positives: Mass 71, Hernia 2'
+    """
+    counts = ', '.join(f'{name} {count:,}' for name, count in positives.items())
+    return f'{title}: {images:,} images, {patients:,} patients; positives: {counts}'
+
+
+def read_names(path: Path) -> dict[str, int]:
+    """Read an image list: base names in file order, each with its line number (from 1).
+
+    Only a line's first field counts, and of that the base name: lists in the manner of
+    ``images_001/00000001_000.png 0 1 0 …`` are read too, their labels are not. Empty lines are
+    passed over; the last line may end without a newline.
+
+    Raises:
+        ValueError: for a name that is in the list twice.
+    """
+    names: dict[str, int] = {}
+    problems = []
+    with path.open(encoding='utf-8-sig', errors='replace') as file:
+        for number, line in enumerate(file, 1):
+            fields = line.split(maxsplit=1)
+            if not fields:
+                continue
+            name = fields[0].rsplit('/', 1)[-1]
+            if name in names:
+                problems.append(
+                    f'{path}, line {number}: {name} is in the list already, at line '
+                    f'{names[name]}; remove one of the two lines'
+                )
+            else:
+                names[name] = number
+    refuse(problems)
+    return names
+
+
+def check_disjoint(
+    lists: Mapping[Path, Mapping[str, int]], patients: Mapping[str, Hashable]
+) -> None:
+    """Refuse an image or a patient that is in two lists.
+
+    Args:
+        lists: for each list file its names with their line numbers, as `read_names` gives them.
+        patients: the patient of each image name.
+
+    Raises:
+        ValueError: for an image in two lists; then, for a patient in two lists.
+    """
+    image_seen: dict[str, Path] = {}
+    patient_seen: dict[Hashable, tuple[Path, str]] = {}
+    shared_images: list[str] = []
+    shared_patients: dict[Hashable, str] = {}  # one problem a patient, however many images
+    for path, names in lists.items():
+        for name, number in names.items():
+            other = image_seen.setdefault(name, path)
+            if other is not path:
+                shared_images.append(
+                    f'{path}, line {number}: {name} is in {other}, line {lists[other][name]}, '
+                    'too; an image belongs to one list only: remove one of the two lines'
+                )
+            patient = patients[name]
+            first, sibling = patient_seen.setdefault(patient, (path, name))
+            if first is not path and patient not in shared_patients:
+                shared_patients[patient] = (
+                    f'{path}, line {number}: patient {patient} ({name}) is in {first}, line '
+                    f'{lists[first][sibling]} ({sibling}), too; move all images of a patient '
+                    'into one list, or take the lists as they were published'
+                )
+    refuse(shared_images)
+    refuse(list(shared_patients.values()))

@@ -1,0 +1,7 @@
+"""What mmengine lacks for this project: a runner, a loop and two hooks over its own."""
+
+from .hooks import PlainCheckpointHook, ResumableEarlyStoppingHook
+from .loops import LossValLoop
+from .runner import SafeRunner
+
+__all__ = ['LossValLoop', 'PlainCheckpointHook', 'ResumableEarlyStoppingHook', 'SafeRunner']

@@ -1,0 +1,96 @@
+"""Checkpoints that load weights-only anywhere, and early stopping that survives a resume."""
+
+import numpy as np
+import torch
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+from mmengine.utils import apply_to
+
+from mlrfnet_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class PlainCheckpointHook(CheckpointHook):
+    """mmengine's CheckpointHook, but the files hold tensors and plain containers only.
+
+    So ``torch.load(path)`` of torch 2.6 and later, whose default is weights-only, opens them, as
+    do mmpretrain's own tools. What is in the way in mmengine's files is the log history (class
+    ``HistoryBuffer``), written as tensors here and built again at resume, and numpy's scalars.
+
+    The epoch's checkpoint is written once more after its validation (mmengine does so only if it
+    was the best): so a resume knows the best score and the early-stopping count of that epoch.
+    """
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Turn log histories into tensors and numpy's scalars into Python's."""
+        for key in checkpoint.keys() - {'state_dict'}:
+            checkpoint[key] = apply_to(
+                checkpoint[key], lambda x: isinstance(x, np.generic), lambda x: x.item()
+            )
+        hub = checkpoint['message_hub']
+        hub['log_scalars'] = {
+            key: dict(zip(('log', 'count'), map(torch.as_tensor, buffer.data), strict=True))
+            for key, buffer in hub['log_scalars'].items()
+        }
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Build the log histories again; a file that mmengine wrote (trusted) has them already."""
+        scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
+        for key, value in scalars.items():
+            if isinstance(value, dict):
+                scalars[key] = HistoryBuffer(value['log'].tolist(), value['count'].tolist())
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Save the best checkpoint, then the epoch's again with what validation added."""
+        super().after_val_epoch(runner, metrics)
+        if self.by_epoch and self.last_ckpt is not None:
+            meta = dict(epoch=runner.epoch, iter=runner.iter)
+            self._save_checkpoint_with_step(runner, runner.epoch, meta)
+
+
+@HOOKS.register_module()
+class ResumableEarlyStoppingHook(EarlyStoppingHook):
+    """mmengine's EarlyStoppingHook whose count and best score are kept in the checkpoint.
+
+    mmengine's starts at zero after each resume. A run that had stopped stays stopped when it is
+    resumed, unless ``patience`` was raised.
+
+    Args:
+        monitor: key of the metric, as ``'val/loss'`` or ``'auc/mean'``.
+        rule: ``'less'`` or ``'greater'``; explicit, as mmengine's guess looks for words in the key.
+        min_delta: least change that counts as better (mmengine's 0.1 is larger than a focal loss).
+        patience: validations without improvement before the training stops.
+        **kwargs: see mmengine's EarlyStoppingHook.
+    """
+
+    priority = 'LOW'  # before the CheckpointHook (VERY_LOW), which saves this state
+    _key = 'early_stopping'
+
+    def __init__(
+        self, monitor: str, rule: str, min_delta: float = 0.0, patience: int = 3, **kwargs: object
+    ) -> None:
+        super().__init__(
+            monitor, rule, min_delta=min_delta, patience=patience, strict=True, **kwargs
+        )
+
+    def before_train(self, runner: Runner) -> None:
+        """Take the state that a resume brought."""
+        state = runner.message_hub.runtime_info.get(self._key)
+        if state is None or state['monitor'] != self.monitor:
+            return
+        self.wait_count, self.best_score = state['wait_count'], state['best_score']
+        if self.wait_count >= self.patience:
+            runner.logger.info(
+                f'The resumed run had stopped early: {self.monitor} had not improved on '
+                f'{self.best_score:.5f} for {self.wait_count} validations.'
+            )
+            runner.train_loop.stop_training = True
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Count, and keep the count where checkpoints are made from."""
+        super().after_val_epoch(runner, metrics)
+        runner.message_hub.update_info(
+            self._key,
+            dict(monitor=self.monitor, wait_count=self.wait_count, best_score=self.best_score),
+        )

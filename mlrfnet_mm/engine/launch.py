@@ -1,0 +1,121 @@
+"""From command line to runner: what tools/train.py and tools/test.py share."""
+
+import inspect
+import os
+import warnings
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+# What a runner reads: its own arguments, and the keys that it looks up in the whole config.
+RUNNER_KEYS = {
+    *inspect.signature(Runner.__init__).parameters,
+    'runner_type',
+    'custom_imports',
+    'compile',
+    'sync_bn',
+    'model_wrapper_cfg',
+    'find_unused_parameters',
+    'detect_anomalous_params',
+    'trust_checkpoint',
+    'load_strict',
+} - {'self', 'cfg'}
+
+
+def add_common_arguments(parser: ArgumentParser) -> None:
+    """Add the options that OpenMMLab's train and test tools have in common."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument('--amp', action='store_true', help='mixed precision; needs a GPU')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load a checkpoint whose pickle may run code (only from people you trust)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings over those of the config, as model.head.lam="(0.5,0.3,0.3)"',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    # torch.distributed.launch of older torch passes this
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: Namespace) -> Config:
+    """Read the config and put the common options over it.
+
+    Raises:
+        ValueError: a key that no runner reads.
+    """
+    # mmpretrain warns at every start that mmcv-lite has no compiled operators: none are used
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    check_keys(cfg, args.cfg_options or (), args.config)
+    cfg.launcher = args.launcher
+    # command line, then config, then a folder named after the config
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    if args.trust_checkpoint:
+        cfg.trust_checkpoint = True
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
+    """Refuse what would be ignored: misspelt top-level keys, and options outside the runner's keys.
+
+    A config may hold helper variables (``train_pipeline``): a key is refused only if it is close to
+    one of the runner's. An option for a helper variable would do nothing: refused.
+
+    Raises:
+        ValueError: such a key.
+    """
+    for key in cfg:
+        close = get_close_matches(key, RUNNER_KEYS, n=1, cutoff=0.88)
+        if key not in RUNNER_KEYS and close:
+            raise ValueError(f'{filename}: unknown key {key!r}, did you mean {close[0]!r}?')
+    for option in options:
+        key = option.split('.')[0]
+        if key not in RUNNER_KEYS:
+            close = get_close_matches(key, RUNNER_KEYS, n=1, cutoff=0.6)
+            raise ValueError(
+                f'--cfg-options {option}=…: {key!r} is no key that the runner reads'
+                + (f', did you mean {close[0]!r}?' if close else '')
+                + (
+                    ' It is a variable of the config file, already put in place.'
+                    if key in cfg
+                    else ''
+                )
+            )
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner that ``runner_type`` names, mmengine's by default."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def resolve_checkpoint(path: str) -> str:
+    """Return the file itself, or for a work directory its best checkpoint, else its latest.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        if '://' not in path and not folder.is_file():
+            raise FileNotFoundError(f'no checkpoint {folder.absolute()}')
+        return path
+    best = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime)
+    latest = str(best[-1]) if best else find_latest_checkpoint(str(folder))
+    if latest is None:
+        raise FileNotFoundError(f'no best_*.pth and no last_checkpoint in {folder.absolute()}')
+    return latest

@@ -1,0 +1,19 @@
+"""MLRFNet from image to logits (Li et al., IEEE Access 2023, Fig. 2), shapes at 224 x 224.
+
+::
+
+    image (N, 3, 224, 224)
+      │  mmpretrain.Res2Net-50, 26w x 4s, out_indices (1, 2, 3)
+      ├─ U2 (N,  512, 28, 28) ─ ECA ─ 1x1 conv ─ (N, K, 784) ─ mean + 0.5 · softmax(99 μ)·μ ─ P1 ┐
+      ├─ U3 (N, 1024, 14, 14) ─ ECA ─ 1x1 conv ─ (N, K, 196) ─ mean + 0.3 · softmax(99 μ)·μ ─ P2 ┤
+      └─ U4 (N, 2048,  7,  7) ─ ECA ─ 1x1 conv ─ (N, K,  49) ─ mean + 0.1 · softmax(99 μ)·μ ─ P3 ┤
+                 mlrfnet_mm.ECANeck          mlrfnet_mm.MRFCHead               logits (N, K) = Σ ┘
+                                                             loss: mlrfnet_mm.BiasedFocalLoss
+"""
+
+from .heads import MRFCHead
+from .losses import BiasedFocalLoss
+from .necks import ECANeck
+from .pretrained import TimmPretrained
+
+__all__ = ['BiasedFocalLoss', 'ECANeck', 'MRFCHead', 'TimmPretrained']

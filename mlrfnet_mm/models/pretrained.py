@@ -1,0 +1,91 @@
+"""ImageNet weights from timm for mmpretrain's backbones, strictly.
+
+mmpretrain hosts no weights for Res2Net-50 26w x 4s; timm's ``res2net50_26w_4s`` has the same keys
+and gives the same features. mmengine's own ``Pretrained`` only warns when keys do not fit.
+"""
+
+import os
+from pathlib import Path
+
+import timm
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, update_init_info
+from timm.models import load_state_dict
+from torch import Tensor, nn
+
+from mlrfnet_mm.registry import WEIGHT_INITIALIZERS
+
+FILE_SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
+CLASSIFIERS = ('fc.', 'head.', 'classifier.')  # where timm's models keep the ImageNet classifier
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class TimmPretrained:
+    """Fill a backbone with a timm model's weights, as its ``init_cfg``.
+
+    Every key of the backbone must be in the weights and every key of the weights, but for the
+    ImageNet classifier, must be in the backbone.
+
+    Args:
+        checkpoint: a file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``; loaded weights-only) or a
+            name of timm's, as ``res2net50_26w_4s.in1k`` or ``resnet50.tv_in1k``. For a name,
+            ``NAME.safetensors`` or ``NAME.pth`` is looked for in the folder that the environment
+            variable ``MLRFNET_WEIGHTS`` names (default ``weights``), then timm's hub is asked.
+
+    Raises:
+        FileNotFoundError: no such file, or the hub cannot be reached.
+        ValueError: a name that timm does not know, or keys or shapes that do not fit.
+    """
+
+    def __init__(self, checkpoint: str) -> None:
+        self.checkpoint = checkpoint
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load into ``module`` and mark it as initialised, down to its last child."""
+        weights = self._read()
+        wanted = set(module.state_dict())
+        weights = {k: v for k, v in weights.items() if k in wanted or not k.startswith(CLASSIFIERS)}
+        try:
+            module.load_state_dict(weights, strict=True)
+        except RuntimeError as error:
+            raise ValueError(
+                f'the weights of {self.checkpoint!r} do not fit {type(module).__name__}: backbone '
+                f'config and weights must be of one network. {error}'
+            ) from error
+        # ResNet.init_weights and its like would zero the last BatchNorm of each block after this,
+        # but for a `Pretrained` init_cfg; and children must not be initialised over the weights.
+        if isinstance(module, BaseModule):
+            module.init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint)
+        for child in module.modules():
+            if isinstance(child, BaseModule) and child is not module:
+                child.is_init = True
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=f'TimmPretrained: {self.checkpoint}')
+        print_log(f'ImageNet weights: {self.checkpoint}, {len(weights)} tensors', logger='current')
+
+    def _read(self) -> dict[str, Tensor]:
+        if self.checkpoint.endswith(FILE_SUFFIXES):
+            path = Path(self.checkpoint).expanduser()
+            if not path.is_file():
+                raise FileNotFoundError(f'no weights file {path.absolute()}')
+            return load_state_dict(str(path), weights_only=True)
+        if not timm.is_model(self.checkpoint):
+            raise ValueError(
+                f'{self.checkpoint!r} is neither a file ({", ".join(FILE_SUFFIXES)}) nor a model '
+                f'of timm {timm.__version__}'
+            )
+        folder = Path(os.environ.get('MLRFNET_WEIGHTS', 'weights')).expanduser()
+        candidates = [folder / f'{self.checkpoint}{suffix}' for suffix in ('.safetensors', '.pth')]
+        for path in candidates:
+            if path.is_file():
+                return load_state_dict(str(path), weights_only=True)
+        try:
+            return timm.create_model(self.checkpoint, pretrained=True).state_dict()
+        except (OSError, RuntimeError) as error:
+            raise FileNotFoundError(
+                f'the ImageNet weights {self.checkpoint!r} are not in {candidates[0].absolute()}, '
+                "and timm's hub did not give them. Put the file model.safetensors of "
+                f'timm/{self.checkpoint} there under this name, or train from random weights on '
+                'purpose: --cfg-options model.backbone.init_cfg=None. The hub said: '
+                f'{type(error).__name__}: {error}'
+            ) from error

@@ -1,0 +1,38 @@
+"""Install mlrfnet-mm: pip install -e '.[openmmlab]' or '.[onedl]'."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'mlrfnet_mm/__init__.py').read_text())[1]  # type: ignore[index]
+
+setup(
+    name='mlrfnet-mm',
+    version=VERSION,
+    description='MLRFNet for OpenMMLab: thoracic disease classification as registry components',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['mlrfnet_mm', 'mlrfnet_mm.*']),
+    python_requires='>=3.10',
+    install_requires=[
+        'torch>=2.1',
+        'torchvision',
+        'timm>=1.0.3',
+        'safetensors',
+        'numpy',
+        'scikit-learn',
+        'opencv-python',
+        'matplotlib',
+        'rich',
+    ],
+    # One of the two stacks, never both: they share their import names. mmcv-lite, as nothing here
+    # needs mmcv's compiled operators.
+    extras_require={
+        'openmmlab': ['mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
+        'onedl': ['onedl-mmpretrain>=1.3.6', 'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6'],
+        'dev': ['pytest', 'ruff', 'mypy'],
+    },
+)

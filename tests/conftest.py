@@ -1,0 +1,43 @@
+"""Shared fixtures."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).parent))  # tests import `reference`
+os.environ.setdefault('HF_HUB_OFFLINE', '1')  # no test asks a hub
+
+
+@pytest.fixture(scope='session')
+def phantom(tmp_path_factory):
+    """A small generated data set: 24 patients at 64 x 64."""
+    from mlrfnet_mm.datasets.phantom import write_phantom
+
+    root = tmp_path_factory.mktemp('phantom') / 'data'
+    write_phantom(root, patients=24, size=64, seed=0, workers=1)
+    return root
+
+
+@pytest.fixture
+def run():
+    """Run a command of the project as a user does; returns the finished process."""
+
+    def run(*args, check=True, cwd=ROOT, env=None, timeout=300):
+        process = subprocess.run(
+            [str(a) for a in args],
+            cwd=cwd,
+            env={**os.environ, 'OMP_NUM_THREADS': '1', **(env or {})},
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+        )
+        if check and process.returncode:
+            output = f'{process.stdout[-3000:]}\n{process.stderr[-6000:]}'
+            pytest.fail(f'{args}: exit {process.returncode}\n{output}')
+        return process
+
+    return run

@@ -1,0 +1,44 @@
+import pytest
+from mmengine.config import Config
+
+from mlrfnet_mm.engine.launch import check_keys, resolve_checkpoint
+
+
+@pytest.mark.parametrize(
+    ('keys', 'message'),
+    [
+        (['optim_wraper'], "file.py: unknown key 'optim_wraper', did you mean 'optim_wrapper'"),
+        (['custom_hook'], "did you mean 'custom_hooks'"),
+    ],
+)
+def test_misspelt_keys_of_a_config_are_refused(keys, message):
+    with pytest.raises(ValueError, match=message):
+        check_keys(Config(dict.fromkeys(keys, 1)), (), 'file.py')
+
+
+def test_helper_variables_of_a_config_are_fine():
+    check_keys(Config(dict(train_pipeline=[], test_pipeline=[], classes=(), lr=1)), (), 'file.py')
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('train_cgf.max_epochs', "did you mean 'train_cfg'"),
+        ('train_pipeline', 'variable of the config file'),
+        ('epochs', "'epochs' is no key that the runner reads"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(option, message):
+    with pytest.raises(ValueError, match=message):
+        check_keys(Config(dict(train_pipeline=[])), [option], 'file.py')
+
+
+def test_checkpoint_from_a_work_dir(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no best_'):
+        resolve_checkpoint(str(tmp_path))
+    (tmp_path / 'last_checkpoint').write_text('/somewhere/epoch_3.pth')
+    assert resolve_checkpoint(str(tmp_path)) == '/somewhere/epoch_3.pth'
+    (tmp_path / 'best_val_loss_epoch_2.pth').touch()
+    assert resolve_checkpoint(str(tmp_path)) == str(tmp_path / 'best_val_loss_epoch_2.pth')
+    with pytest.raises(FileNotFoundError, match='no checkpoint .*nowhere.pth'):
+        resolve_checkpoint(str(tmp_path / 'nowhere.pth'))

@@ -1,0 +1,220 @@
+"""Checkpoints, loops and hooks on a small model and a real runner."""
+
+import itertools
+import os
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import DATASETS, RUNNERS
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+
+from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, torch_load_mode
+
+N = 22  # does not divide by the batch size of 4
+
+
+@DATASETS.register_module()
+class Noise(Dataset):
+    """N fixed noise images with labels that depend on them."""
+
+    metainfo = dict(classes=('Edema', 'Mass'), dataset='noise', protocol='none', split='val')
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, index):
+        from mmpretrain.structures import DataSample
+
+        generator = torch.Generator().manual_seed(index)
+        image = torch.randn(3, 8, 8, generator=generator)
+        sample = DataSample(metainfo=dict(img_path=f'{index}.png'))
+        return dict(inputs=image, data_samples=sample.set_gt_score((image[:2, 0, 0] > 0).float()))
+
+
+RUN = itertools.count()
+
+
+def build(work_dir, hooks=(), **kwargs):
+    """A SafeRunner with the project's own runtime, on a ResNet of a few channels."""
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        dataset=dict(type='Noise'),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+    )
+    cfg = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py')
+    cfg.merge_from_dict(
+        dict(
+            work_dir=str(work_dir),
+            experiment_name=f'test_runner_{next(RUN)}',  # mmengine's logs are global by this name
+            model=dict(
+                type='mmpretrain.ImageClassifier',
+                backbone=dict(
+                    type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4
+                ),
+                head=dict(type='mlrfnet_mm.MRFCHead', num_classes=2, in_channels=(32,), lam=(0.1,)),
+            ),
+            train_dataloader=loader,
+            val_dataloader=loader,
+            test_dataloader=loader,
+            optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
+            train_cfg=dict(by_epoch=True, max_epochs=2),
+            val_cfg=dict(type='mlrfnet_mm.LossValLoop'),
+            test_cfg=dict(),
+            val_evaluator=[dict(type='mlrfnet_mm.MultiLabelAUC'), dict(type='mlrfnet_mm.MeanLoss')],
+            test_evaluator=[dict(type='mlrfnet_mm.MultiLabelAUC')],
+            custom_hooks=list(hooks),
+        )
+    )
+    cfg.merge_from_dict(kwargs)
+    return RUNNERS.build(cfg)
+
+
+EARLY = dict(type='mlrfnet_mm.ResumableEarlyStoppingHook', monitor='val/loss', rule='less')
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A run of two epochs."""
+    runner = build(tmp_path_factory.mktemp('trained'), [dict(EARLY, patience=5)])
+    runner.train()
+    return runner
+
+
+def test_checkpoints_are_plain(trained):
+    best = trained.message_hub.get_info('best_ckpt')
+    for path in (best, f'{trained.work_dir}/epoch_2.pth'):
+        checkpoint = torch.load(path, weights_only=True)  # what torch >= 2.6 does by default
+        assert checkpoint['state_dict'].keys() == trained.model.state_dict().keys()
+        assert checkpoint['meta']['dataset_meta']['classes'] == ('Edema', 'Mass')
+    assert (
+        len(checkpoint['message_hub']['log_scalars']['train/loss']['log']) == 12
+    )  # 2 x ceil(22/4)
+
+
+def test_validation_loss_is_the_training_loss_over_all_images(trained):
+    data = [Noise()[i] for i in range(N)]
+    model = trained.model
+    model.eval()
+    target = torch.stack([d['data_samples'].gt_score for d in data])
+    with torch.no_grad():
+        logits = model(torch.stack([d['inputs'] for d in data]))
+        expected = model.head.loss_module(logits, target).item()
+    assert trained.val_loop.run()['val/loss'] == pytest.approx(expected, rel=1e-5)
+
+
+def test_logged_validation_loss_is_not_smoothed(trained):
+    # mmengine averages every key that contains 'loss' over the past epochs
+    history = trained.message_hub.get_scalar('val/val/loss').data[0]
+    assert history[0] != history[1]
+    tag, _ = trained.log_processor.get_log_after_epoch(trained, 6, 'val')
+    assert tag['val/loss'] == trained.message_hub.get_scalar('val/val/loss').current()
+
+
+def test_resume_goes_on_where_it_was(trained, tmp_path):
+    runner = build(
+        tmp_path,
+        [dict(EARLY, patience=5)],
+        resume=True,
+        load_from=f'{trained.work_dir}/epoch_2.pth',
+        **{'train_cfg.max_epochs': 3},
+    )
+    runner.train()
+    assert (runner.epoch, runner.iter) == (3, 18)
+    history = runner.message_hub.get_scalar('train/loss')
+    assert isinstance(history, HistoryBuffer)
+    before = trained.message_hub.get_scalar('train/loss').data[0][:12]
+    assert history.data[0][:12].tolist() == before.tolist()
+    assert len(history.data[0]) == 18
+
+
+def test_early_stopping_survives_a_resume(tmp_path):
+    hook = dict(EARLY, patience=2, min_delta=10.0)  # nothing improves by 10
+    cut = build(tmp_path, [hook], **{'train_cfg.max_epochs': 2})
+    cut.train()  # first validation sets the best, second counts 1
+    resumed = build(tmp_path, [hook], resume=True, **{'train_cfg.max_epochs': 9})
+    resumed.train()
+    assert resumed.epoch == 3  # counts 2: patience reached; a fresh count would go on to epoch 4
+
+    again = build(tmp_path, [hook], resume=True, **{'train_cfg.max_epochs': 9})
+    again.train()
+    assert again.epoch == 3  # it stays stopped
+
+
+class Evil:
+    """Its pickle calls ``open(path, 'w')``."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), 'w'))
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_checkpoint_that_calls_something_is_refused(trained, tmp_path, resume):
+    checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
+    checkpoint['meta']['evil'] = Evil(tmp_path / 'called')
+    torch.save(checkpoint, tmp_path / 'evil.pth')
+    runner = build(tmp_path, load_from=str(tmp_path / 'evil.pth'), resume=resume)
+    with pytest.raises(
+        RuntimeError, match=r'evil\.pth holds more than weights.*--trust-checkpoint'
+    ):
+        runner.train()
+    assert not (tmp_path / 'called').exists()
+
+    trusting = build(tmp_path, load_from=str(tmp_path / 'evil.pth'), trust_checkpoint=True)
+    trusting.test()
+    assert (tmp_path / 'called').exists()  # so the refusal above refused something
+
+
+def test_old_mmengine_checkpoint_needs_trust(trained, tmp_path):
+    checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
+    checkpoint['message_hub']['log_scalars'] = {'train/loss': HistoryBuffer([1.0], [1])}
+    torch.save(checkpoint, tmp_path / 'old.pth')
+    with pytest.raises(RuntimeError, match='--trust-checkpoint'):
+        build(tmp_path, load_from=str(tmp_path / 'old.pth')).test()
+    runner = build(
+        tmp_path,
+        load_from=str(tmp_path / 'old.pth'),
+        resume=True,
+        trust_checkpoint=True,
+        **{'train_cfg.max_epochs': 3},
+    )
+    runner.train()
+    assert runner.epoch == 3
+
+
+def test_load_mode_leaves_the_environment_as_it_was(monkeypatch):
+    monkeypatch.setenv(FORCE_OFF, '1')
+    monkeypatch.delenv(FORCE_ON, raising=False)
+    with torch_load_mode(weights_only=True):
+        assert os.environ[FORCE_ON] == '1'
+        assert FORCE_OFF not in os.environ
+    assert os.environ[FORCE_OFF] == '1'
+    assert FORCE_ON not in os.environ
+
+
+def test_checkpoint_of_another_model_is_refused(trained, tmp_path):
+    kwargs = {'load_from': f'{trained.work_dir}/epoch_2.pth', 'model.head.in_channels': (16,)}
+    kwargs['model.backbone.base_channels'] = kwargs['model.backbone.stem_channels'] = 2
+    with pytest.raises(RuntimeError, match='size mismatch'):
+        build(tmp_path, **kwargs).test()
+
+
+def test_a_save_that_fails_leaves_the_old_file(trained, tmp_path, monkeypatch):
+    trained.save_checkpoint(str(tmp_path), 'x.pth')
+    before = (tmp_path / 'x.pth').read_bytes()
+
+    def half(self, out_dir, filename, *args, **kwargs):
+        (tmp_path / filename).write_bytes(b'half')
+        raise OSError('disk full')
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', half)
+    with pytest.raises(OSError, match='disk full'):
+        trained.save_checkpoint(str(tmp_path), 'x.pth')
+    assert (tmp_path / 'x.pth').read_bytes() == before

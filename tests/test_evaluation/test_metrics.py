@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+from mmpretrain.structures import DataSample
+from sklearn.metrics import roc_auc_score
+
+from mlrfnet_mm.evaluation import MeanLoss, MultiLabelAUC, Predictions
+
+META = dict(
+    classes=('Edema', 'Hernia', 'Mass'), dataset='ChestX-ray14', protocol='official', split='test'
+)
+
+
+def make_samples(n=60):
+    generator = torch.Generator().manual_seed(0)
+    samples = []
+    for i in range(n):
+        meta = dict(img_path=f'/data/images/{i:08}_000.png', patient_id=i // 3)
+        sample = DataSample(metainfo=meta)
+        sample.set_pred_score(torch.rand(3, generator=generator))
+        label = (torch.rand(3, generator=generator) < 0.4).float()
+        label[1] = 0  # no Hernia at all
+        samples.append(sample.set_gt_score(label).to_dict())
+    return samples
+
+
+def evaluate(metric, samples):
+    metric.dataset_meta = META
+    for i in range(0, len(samples), 16):  # the last batch has 12
+        metric.process(None, samples[i : i + 16])
+    return metric.evaluate(len(samples))
+
+
+def test_keys_and_values(tmp_path):
+    samples = make_samples()
+    result = evaluate(MultiLabelAUC(out=str(tmp_path / 'sub' / 'p.npz')), samples)
+    scores = np.stack([s['pred_score'].numpy() for s in samples])
+    labels = np.stack([s['gt_score'].numpy() for s in samples])
+    assert set(result) == {'auc/mean', 'auc/Edema', 'auc/Hernia', 'auc/Mass'}
+    assert np.isnan(result['auc/Hernia'])
+    assert result['auc/Edema'] == pytest.approx(roc_auc_score(labels[:, 0], scores[:, 0]))
+    assert result['auc/mean'] == pytest.approx((result['auc/Edema'] + result['auc/Mass']) / 2)
+    assert all(type(v) is float for v in result.values())
+
+    saved = Predictions.load(tmp_path / 'sub' / 'p.npz')
+    np.testing.assert_array_equal(saved.scores, scores)
+    np.testing.assert_array_equal(saved.labels, labels)
+    assert saved.images[7] == '00000007_000.png'
+    assert saved.patients[7] == '2'
+    assert saved.classes.tolist() == list(META['classes'])
+    assert saved.stamp == 'ChestX-ray14 official test'
+
+
+def test_an_image_evaluated_twice_is_an_error():
+    samples = make_samples(4)
+    with pytest.raises(ValueError, match='00000000_000.png was evaluated 2 times'):
+        evaluate(MultiLabelAUC(), [*samples, samples[0]])
+
+
+def test_predictions_are_npz_only(tmp_path):
+    with pytest.raises(ValueError, match=r'saved as \.npz, got .*p\.pkl'):
+        evaluate(MultiLabelAUC(out=str(tmp_path / 'p.pkl')), make_samples(4))
+
+
+def test_mean_loss_is_over_images_and_needs_its_loop():
+    samples = [dict(loss=float(i)) for i in range(5)]
+    metric = MeanLoss()
+    metric.process(None, samples[:4])
+    metric.process(None, samples[4:])
+    assert metric.evaluate(5) == {'val/loss': 2.0}
+    with pytest.raises(ValueError, match='LossValLoop'):
+        metric.process(None, [dict()])

@@ -1,0 +1,43 @@
+"""Imports run one way: registry, datasets, models, evaluation, engine, analysis, tools."""
+
+import ast
+
+import pytest
+from conftest import ROOT
+
+LAYERS = ['registry', 'datasets', 'models', 'evaluation', 'engine', 'analysis']
+
+
+def imported_layers(path):
+    """Names of the layers that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level <= 1, f'{path}: relative import beyond its own folder'
+            if node.level == 0:
+                names = [node.module, *(f'{node.module}.{alias.name}' for alias in node.names)]
+        for name in names:
+            parts = name.split('.')
+            assert parts[0] not in ('tools', 'tests'), f'{path} imports {name}'
+            if parts[0] == 'mlrfnet_mm' and len(parts) > 1 and parts[1] in LAYERS:
+                yield parts[1]
+
+
+FILES = sorted((ROOT / 'mlrfnet_mm').rglob('*.py'))
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_imports_upward(path):
+    own = path.relative_to(ROOT / 'mlrfnet_mm').parts[0].removesuffix('.py')
+    if own == '__init__':
+        assert not list(imported_layers(path))
+        return
+    assert own in LAYERS, f'{path}: a new folder needs its place in LAYERS'
+    for layer in imported_layers(path):
+        assert LAYERS.index(layer) <= LAYERS.index(own), f'{path} imports {layer}'
+
+
+def test_the_check_sees_imports():
+    assert 'registry' in set(imported_layers(ROOT / 'mlrfnet_mm/models/necks/eca_neck.py'))

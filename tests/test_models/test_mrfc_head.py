@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import reference
+import torch
+from mmpretrain.models import CSRAClsHead
+from mmpretrain.structures import DataSample
+
+from mlrfnet_mm.models import MRFCHead
+from mlrfnet_mm.models.heads.mrfc_head import residual_attention
+
+CHANNELS, LAM = (6, 8, 10), (0.5, 0.3, 0.1)
+
+
+def make_feats(dtype=torch.float64, n=2):
+    generator = torch.Generator().manual_seed(0)
+    sides = (6, 4, 2)
+    return tuple(
+        torch.randn(n, c, s, s + 1, generator=generator, dtype=dtype)
+        for c, s in zip(CHANNELS, sides, strict=True)
+    )
+
+
+@pytest.mark.parametrize('temperature', [1.0, 10.0, 99.0])
+@pytest.mark.parametrize('levels', [1, 2, 3])
+def test_equals_equation_2_summed_over_levels(temperature, levels):
+    head = MRFCHead(5, CHANNELS[:levels], LAM[:levels], temperature).double()
+    torch.nn.init.normal_(head.classifiers[0].weight)  # large scores on one level
+    feats = make_feats()[:levels]
+    logits = head(feats).detach().numpy()
+    for n in range(2):
+        expected = sum(
+            reference.mrfc_level(
+                x[n].numpy(), fc.weight.detach().numpy()[:, :, 0, 0], lam, temperature
+            )
+            for x, fc, lam in zip(feats, head.classifiers, LAM, strict=False)
+        )
+        np.testing.assert_allclose(logits[n], expected, rtol=1e-10)
+
+
+def test_lam_zero_is_plain_average_pooling():
+    head = MRFCHead(5, CHANNELS, lam=0.0).double()
+    feats = make_feats()
+    expected = sum(
+        x.mean((2, 3)) @ fc.weight[:, :, 0, 0].T
+        for x, fc in zip(feats, head.classifiers, strict=True)
+    )
+    torch.testing.assert_close(head(feats), expected)
+
+
+def test_temperature_none_is_the_exact_maximum_and_the_limit_of_large_t():
+    scores = torch.randn(2, 3, 20, dtype=torch.float64)
+    exact = residual_attention(scores, 0.7, None)
+    torch.testing.assert_close(exact, scores.mean(-1) + 0.7 * scores.max(-1).values)
+    torch.testing.assert_close(residual_attention(scores, 0.7, 1e6), exact)
+    assert (residual_attention(scores, 0.7, 99.0) - exact).abs().max() > 0  # 99 is not the maximum
+
+
+def test_csra_options_equal_mmpretrains_csra():
+    theirs = CSRAClsHead(num_classes=5, in_channels=10, num_heads=1, lam=0.4).double()
+    ours = MRFCHead(5, (10,), 0.4, temperature=1.0, normalize_weight=True).double()
+    ours.classifiers[0].weight.data.copy_(theirs.csra_heads[0].head.weight)
+    feats = make_feats()[-1:]
+    torch.testing.assert_close(ours(feats), theirs(feats))
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(lam=(0.5, 0.3)), r'one lam for each level.*\(0.5, 0.3\).*\(512, 1024, 2048\)'),
+        (dict(in_channels=()), 'one lam for each level'),
+        (dict(temperature=0), 'temperature must be positive'),
+        (dict(lamda=0.1), 'lamda'),
+    ],
+)
+def test_wrong_arguments_fail_at_construction(kwargs, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        MRFCHead(**kwargs)
+
+
+def test_other_levels_are_refused():
+    with pytest.raises(ValueError, match=r'\(6, 8, 10\) channels, got \(6, 8\)'):
+        MRFCHead(5, CHANNELS, LAM)(make_feats(torch.float32)[:2])
+
+
+def test_classifiers_start_small_and_have_no_bias():
+    head = MRFCHead()
+    head.init_weights()
+    assert sum(p.numel() for p in head.parameters()) == 50_176  # spec: 14 x (512 + 1024 + 2048)
+    for fc in head.classifiers:
+        assert fc.bias is None
+        assert fc.weight.std().item() == pytest.approx(0.01, rel=0.05)
+
+
+def test_autocast_keeps_the_softmax_in_single_precision():
+    head = MRFCHead(5, CHANNELS, LAM)
+    feats = tuple(10 * x for x in make_feats(torch.float32))
+    with torch.autocast('cpu', torch.bfloat16):
+        logits = head(feats)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+
+
+def test_trains_and_predicts_through_mmpretrains_interface():
+    head = MRFCHead(5, CHANNELS, LAM)
+    feats = make_feats(torch.float32)
+    samples = [DataSample().set_gt_score(torch.tensor([0.0, 1, 0, 0, 1])) for _ in range(2)]
+    losses = head.loss(feats, samples)
+    target = torch.stack([s.gt_score for s in samples])
+    torch.testing.assert_close(losses['loss'], head.loss_module(head(feats), target))
+    predicted = head.predict(feats, samples)
+    torch.testing.assert_close(predicted[1].pred_score, torch.sigmoid(head(feats))[1])

@@ -1,0 +1,122 @@
+import pytest
+import timm
+import torch
+from mmpretrain.registry import MODELS
+from safetensors.torch import save_file
+
+from mlrfnet_mm.models import TimmPretrained
+
+RES2NET = dict(
+    type='mmpretrain.Res2Net', depth=50, deep_stem=False, avg_down=False, out_indices=(1, 2, 3)
+)
+
+
+@pytest.fixture(scope='module')
+def timm_model():
+    torch.manual_seed(0)
+    model = timm.create_model('res2net50_26w_4s', pretrained=False)
+    for (
+        module
+    ) in model.modules():  # statistics and scales as a trained network has them, not 0 and 1
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.weight.data.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def build(checkpoint, backbone=RES2NET):
+    net = MODELS.build(
+        dict(backbone, init_cfg=dict(type='mlrfnet_mm.TimmPretrained', checkpoint=str(checkpoint)))
+    )
+    net.init_weights()
+    net.eval()  # mmpretrain's ResNet.eval() returns None
+    return net
+
+
+@pytest.mark.parametrize('suffix', ['.safetensors', '.pth'])
+def test_file_gives_timms_features(timm_model, tmp_path, suffix):
+    path = tmp_path / f'w{suffix}'
+    if suffix == '.pth':
+        torch.save(timm_model.state_dict(), path)
+    else:
+        save_file(timm_model.state_dict(), path)
+    net = build(path)
+    weights = timm_model.state_dict()
+    ours = net.state_dict()
+    assert len(ours) == 510
+    assert all(torch.equal(ours[k], weights[k]) for k in ours)  # nothing zeroed after the loading
+    x = torch.randn(2, 3, 96, 96)
+    with torch.no_grad():
+        u2, u3, u4 = net(x)
+        torch.testing.assert_close(u4, timm_model.forward_features(x))
+        assert [u.shape[1:] for u in (u2, u3, u4)] == [(512, 12, 12), (1024, 6, 6), (2048, 3, 3)]
+
+
+def test_name_finds_the_file_in_the_weights_folder(timm_model, tmp_path, monkeypatch):
+    monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
+    save_file(timm_model.state_dict(), tmp_path / 'res2net50_26w_4s.in1k.safetensors')
+    net = build('res2net50_26w_4s.in1k')
+    assert torch.equal(net.conv1.weight, timm_model.conv1.weight)
+
+
+def test_other_backbones_load_too(tmp_path, monkeypatch):
+    monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
+    model = timm.create_model('resnet50').eval()
+    weights = {k: v for k, v in model.state_dict().items() if 'num_batches' not in k}  # an old file
+    torch.save(weights, tmp_path / 'resnet50.tv_in1k.pth')
+    net = build('resnet50.tv_in1k', dict(type='mmpretrain.ResNet', depth=50))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(net(x)[-1], model.forward_features(x))
+
+
+@pytest.mark.parametrize('fault', ['missing', 'unexpected', 'shape'])
+def test_weights_that_do_not_fit_are_refused(timm_model, tmp_path, fault):
+    weights = dict(timm_model.state_dict())
+    if fault == 'missing':
+        del weights['layer3.2.convs.1.weight']
+    elif fault == 'unexpected':
+        weights['layer3.2.convs.7.weight'] = torch.zeros(1)
+    else:
+        weights['layer3.2.convs.1.weight'] = torch.zeros(3, 3)
+    torch.save(weights, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'do not fit Res2Net[\s\S]*layer3\.2\.convs'):
+        build(tmp_path / 'w.pth')
+
+
+def test_mmpretrains_default_res2net_is_another_network(timm_model, tmp_path):
+    torch.save(timm_model.state_dict(), tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r'do not fit Res2Net[\s\S]*stem'):
+        build(tmp_path / 'w.pth', dict(type='mmpretrain.Res2Net', depth=50))
+
+
+def test_no_network_names_the_file_to_put_where(tmp_path, monkeypatch):
+    def no_network(*args, **kwargs):
+        raise OSError('no route to host')
+
+    monkeypatch.setattr(timm, 'create_model', no_network)
+    monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path / 'weights'))
+    with pytest.raises(FileNotFoundError, match='no route to host') as error:
+        build('res2net50_26w_4s.in1k')
+    assert str(tmp_path / 'weights' / 'res2net50_26w_4s.in1k.safetensors') in str(error.value)
+    assert 'model.safetensors of timm/res2net50_26w_4s.in1k' in str(error.value)
+    assert 'model.backbone.init_cfg=None' in str(error.value)
+
+
+def test_missing_file_and_unknown_name():
+    with pytest.raises(FileNotFoundError, match='no weights file .*nowhere.pth'):
+        build('nowhere.pth')
+    with pytest.raises(ValueError, match="'res3net50' is neither a file"):
+        build('res3net50')
+
+
+def test_a_pickle_that_calls_something_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / 'called'), 'w'))
+
+    torch.save({'conv1.weight': Evil()}, tmp_path / 'evil.pth')
+    with pytest.raises(Exception, match='[Ww]eights.only'):
+        TimmPretrained(str(tmp_path / 'evil.pth'))(torch.nn.Identity())
+    assert not (tmp_path / 'called').exists()

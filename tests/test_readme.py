@@ -1,0 +1,57 @@
+"""The README's code runs, and its links lead somewhere."""
+
+import re
+import sys
+
+import pytest
+from conftest import ROOT
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from test_configs import flatten
+
+TEXT = (ROOT / 'README.md').read_text()
+BLOCKS = re.findall(r'```python\n(.*?)```', TEXT, re.S)
+
+
+def test_one_part_in_another_project(run, tmp_path):
+    (block,) = [b for b in BLOCKS if 'MODELS.build' in b]
+    assert len([line for line in block.splitlines() if line.strip()]) <= 10
+    run(sys.executable, '-c', block, cwd=tmp_path)
+
+
+def test_ablation_changes_what_it_says():
+    (block,) = [b for b in BLOCKS if '_base_' in b]
+    assert len([line for line in block.splitlines() if line.strip()]) <= 6
+    path = ROOT / 'configs' / 'readme_ablation_of_the_tests.py'
+    try:
+        path.write_text(block)
+        cfg = Config.fromfile(path)
+    finally:
+        path.unlink()
+    base = dict(flatten(Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py').to_dict()))
+    changed = {k: v for k, v in flatten(cfg.to_dict()) if base[k] != v}
+    assert changed == {'model.head.lam': (0.5, 0.0, 0.0)}
+    cfg.model.backbone.init_cfg = None
+    assert MODELS.build(cfg.model).head.lam == (0.5, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    'path', sorted(set(re.findall(r'(?:configs|tools)/[\w./]+\.(?:py|sh)', TEXT)))
+)
+def test_files_that_it_names_exist(path):
+    assert path == 'configs/my_ablation.py' or (ROOT / path).is_file()
+
+
+def test_parts_that_it_names_exist():
+    import mlrfnet_mm.datasets
+    import mlrfnet_mm.engine
+    import mlrfnet_mm.evaluation
+    import mlrfnet_mm.models
+
+    names = {
+        name
+        for package in ('datasets', 'engine', 'evaluation', 'models')
+        for name in getattr(mlrfnet_mm, package).__all__
+    }
+    named = set(re.findall(r'mlrfnet_mm\.([A-Z]\w+)', TEXT))
+    assert named <= names

@@ -1,0 +1,65 @@
+"""Train a model: python tools/train.py configs/mlrfnet_xray14.py."""
+
+import argparse
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import is_main_process
+
+from mlrfnet_mm.analysis.curves import plot_curves
+from mlrfnet_mm.engine.launch import add_common_arguments, build_runner, load_config
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Train a model.')
+    add_common_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or without a value from the latest in the work dir',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by batch size x processes / base batch size',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, then say where things lie."""
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        use_amp(cfg)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    runner = build_runner(cfg)
+    runner.train()
+    if is_main_process():
+        best = runner.message_hub.runtime_info.get('best_ckpt')
+        print(f'checkpoint  {best or runner.message_hub.runtime_info.get("last_ckpt")}')
+        print(f'log         {runner.log_dir}/{runner.timestamp}.log')
+        print(f'curves      {plot_curves(cfg.work_dir)}')
+
+
+def use_amp(cfg: Config) -> None:
+    """Switch the optimizer wrapper to mixed precision.
+
+    Raises:
+        ValueError: this machine has no accelerator for it.
+    """
+    if get_device() == 'cpu':
+        raise ValueError('--amp needs a GPU, and torch sees none on this machine: leave it out')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+if __name__ == '__main__':
+    main()
