@@ -8,9 +8,10 @@ _base_ = 'mlrfnet_xray14.py'
 _base_.model.backbone.init_cfg = None  # random weights: the phantom needs no download
 _base_.optim_wrapper.optimizer.lr = 5e-4  # and they want a higher rate than ImageNet's
 _base_.param_scheduler = dict(
-    type='CosineAnnealingLR', by_epoch=True, T_max=6, convert_to_iter_based=True
+    type='CosineAnnealingLR', by_epoch=True, T_max=4, end=4, convert_to_iter_based=True
 )
-_base_.train_cfg.max_epochs = 6
+_base_.train_cfg.max_epochs = 4
+_base_.default_hooks.logger.interval = 10
 
 # 64 pixels instead of 224, cut from 72 instead of 256
 train_pipeline = [
