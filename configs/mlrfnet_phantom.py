@@ -20,7 +20,12 @@ train_pipeline = [
     dict(type='mmpretrain.RandomCrop', crop_size=64),
     dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
     dict(
-        type='mmpretrain.Rotate', magnitude_range=(0, 5), magnitude_std='inf', pad_val=0, prob=1.0
+        type='mmpretrain.Rotate',
+        magnitude_range=(0, 5),
+        magnitude_std='inf',  # uniform; the sign is drawn too
+        prob=1.0,
+        pad_val=0,
+        interpolation='bilinear',
     ),
     dict(type='mmpretrain.ColorJitter', contrast=0.1),
     dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),

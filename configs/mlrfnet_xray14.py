@@ -3,7 +3,7 @@
 python tools/train.py configs/mlrfnet_xray14.py
 
 Data: data/ChestX-ray14 or the folder in XRAY14_ROOT. Weights: timm's res2net50_26w_4s.in1k.
-Cost: 20 epochs of 2,366 iterations at batch 32, fp32; time on a GPU: not run.
+Cost: 20 epochs of 2,364 iterations (75,619 images at batch 32); time on a GPU: not run.
 Expected: not run. (Paper: mean AUC 0.853 under the `chexnet` protocol; the two protocols cannot be
 compared. For it: --cfg-options {train,val,test}_dataloader.dataset.protocol=chexnet.)
 """

@@ -1,9 +1,11 @@
 """Every config loads, names only what exists, and builds."""
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from mmengine.config import Config
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, TRANSFORMS
+from scipy.stats import kstest, uniform
 
 from mlrfnet_mm.engine.launch import check_keys
 
@@ -69,6 +71,25 @@ def test_the_paper_s_recipe():
     assert {k: flat[k] for k in expected} == expected
     (stop,) = cfg.custom_hooks
     assert (stop.monitor, stop.rule, stop.patience) == ('val/loss', 'less', 3)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_augmentation_draws_what_the_paper_says(path):
+    cfg = Config.fromfile(path)
+    kinds = {
+        t.type.split('.')[1]: TRANSFORMS.build(t) for t in cfg.train_dataloader.dataset.pipeline
+    }
+    np.random.seed(0)
+    rotate = kinds['Rotate']
+    angles = np.array([rotate.random_negative(rotate.random_magnitude()) for _ in range(4000)])
+    assert kstest(angles, uniform(-5, 10).cdf).pvalue > 0.01
+    assert rotate.prob == 1.0
+    contrasts = np.array([kinds['ColorJitter']._rand_params()[2] for _ in range(4000)])
+    assert kstest(contrasts, uniform(0.9, 0.2).cdf).pvalue > 0.01
+    others = [p for i, p in enumerate(kinds['ColorJitter']._rand_params()) if i in (1, 3, 4)]
+    assert others == [None] * 3  # brightness, saturation, hue
+    assert kinds['RandomFlip'].prob == 0.5
+    assert kinds['RandomFlip'].direction == 'horizontal'
 
 
 def test_phantom_config_only_sizes_down():

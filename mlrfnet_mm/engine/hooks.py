@@ -74,6 +74,9 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
             monitor, rule, min_delta=min_delta, patience=patience, strict=True, **kwargs
         )
 
+    def before_run(self, runner: Runner) -> None:
+        """Do nothing: mmengine's check here would build the training set for every test run."""
+
     def before_train(self, runner: Runner) -> None:
         """Take the state that a resume brought."""
         state = runner.message_hub.runtime_info.get(self._key)

@@ -145,6 +145,13 @@ def test_early_stopping_survives_a_resume(tmp_path):
     assert again.epoch == 3  # it stays stopped
 
 
+def test_a_test_run_does_not_touch_the_training_data(trained, tmp_path):
+    hooks = [dict(EARLY, patience=2)]
+    runner = build(tmp_path, hooks, load_from=f'{trained.work_dir}/epoch_2.pth')
+    runner.test()
+    assert isinstance(runner._train_dataloader, dict)  # still a config: nothing was built
+
+
 class Evil:
     """Its pickle calls ``open(path, 'w')``."""
 

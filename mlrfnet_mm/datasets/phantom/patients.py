@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS
-from mlrfnet_mm.datasets.phantom_anatomy import Thorax
-from mlrfnet_mm.datasets.phantom_findings import Place
+from mlrfnet_mm.datasets.phantom.anatomy import Thorax
+from mlrfnet_mm.datasets.phantom.findings import Place
 
 CLASSES = FINDINGS
 
