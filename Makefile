@@ -1,11 +1,11 @@
 # make train   set up, then train and test: on ChestX-ray14 if it is there, else on a generated phantom
 # make test    set up, then lint, types and tests
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-# The real data set where it lies (XRAY14_ROOT or data/ChestX-ray14), else the phantom.
-XRAY14 := $(wildcard $(or $(XRAY14_ROOT),data/ChestX-ray14)/train_val_list.txt)
+# The real data set if XRAY14_ROOT names it or data/ChestX-ray14 is there, else the phantom.
+XRAY14 := $(or $(XRAY14_ROOT),$(wildcard data/ChestX-ray14))
 CONFIG ?= $(if $(XRAY14),configs/mlrfnet_xray14.py,configs/mlrfnet_phantom.py)
 WORK_DIR ?= work_dirs/$(basename $(notdir $(CONFIG)))
 

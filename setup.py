@@ -20,7 +20,7 @@ setup(
     install_requires=[
         'torch>=2.1',
         'torchvision',
-        'timm>=1.0.3',
+        'timm>=1.0.9',
         'safetensors',
         'numpy',
         'scikit-learn',

@@ -36,11 +36,14 @@ test_pipeline = [
     dict(type='mmpretrain.CenterCrop', crop_size=64),
     dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
 ]
-for _loader, _pipeline in (
-    (_base_.train_dataloader, train_pipeline),
-    (_base_.val_dataloader, test_pipeline),
-    (_base_.test_dataloader, test_pipeline),
-):
-    _loader.num_workers = 1
-    _loader.dataset.data_root = 'data/phantom'
-    _loader.dataset.pipeline = _pipeline
+_base_.train_dataloader.dataset.pipeline = train_pipeline
+_base_.val_dataloader.dataset.pipeline = test_pipeline
+_base_.test_dataloader.dataset.pipeline = test_pipeline
+
+_base_.train_dataloader.dataset.data_root = 'data/phantom'
+_base_.val_dataloader.dataset.data_root = 'data/phantom'
+_base_.test_dataloader.dataset.data_root = 'data/phantom'
+
+_base_.train_dataloader.num_workers = 1  # beside the two training threads
+_base_.val_dataloader.num_workers = 1
+_base_.test_dataloader.num_workers = 1

@@ -14,11 +14,11 @@ os.environ.setdefault('HF_HUB_OFFLINE', '1')  # no test asks a hub
 
 @pytest.fixture(scope='session')
 def phantom(tmp_path_factory):
-    """A small generated data set: 24 patients at 64 x 64."""
+    """A small generated data set: 80 patients at 64 x 64."""
     from mlrfnet_mm.datasets.phantom import write_phantom
 
     root = tmp_path_factory.mktemp('phantom') / 'data'
-    write_phantom(root, patients=24, size=64, seed=0, workers=1)
+    write_phantom(root, patients=80, size=64, seed=0, workers=1)
     return root
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mlrfnet_mm.engine.launch import (
@@ -32,9 +33,7 @@ def main() -> None:
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.out:
-        for metric in cfg.test_evaluator:
-            if metric.type == 'mlrfnet_mm.MultiLabelAUC':
-                metric.out = args.out
+        save_predictions(cfg, args.out)
     runner = build_runner(cfg)
     runner.test()
     if is_main_process():
@@ -42,6 +41,21 @@ def main() -> None:
         print(f'log         {runner.log_dir}/{runner.timestamp}.log')
         if args.out:
             print(f'predictions {args.out}')
+
+
+def save_predictions(cfg: Config, out: str) -> None:
+    """Tell the evaluator's MultiLabelAUC to save its predictions.
+
+    Raises:
+        ValueError: another suffix than .npz, or no such metric in the config.
+    """
+    if not out.endswith('.npz'):
+        raise ValueError(f'--out must end in .npz, got {out}')
+    metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    writers = [metric for metric in metrics if metric.type == 'mlrfnet_mm.MultiLabelAUC']
+    if not writers:
+        raise ValueError('--out needs an mlrfnet_mm.MultiLabelAUC in test_evaluator; there is none')
+    writers[0].out = out
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Train a model: python tools/train.py configs/mlrfnet_xray14.py."""
 
 import argparse
+from contextlib import suppress
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -46,7 +47,8 @@ def main() -> None:
         best = runner.message_hub.runtime_info.get('best_ckpt')
         print(f'checkpoint  {best or runner.message_hub.runtime_info.get("last_ckpt")}')
         print(f'log         {runner.log_dir}/{runner.timestamp}.log')
-        print(f'curves      {plot_curves(cfg.work_dir)}')
+        with suppress(FileNotFoundError):  # the resumed run was at its end: nothing was trained
+            print(f'curves      {plot_curves(cfg.work_dir)}')
 
 
 def use_amp(cfg: Config) -> None:

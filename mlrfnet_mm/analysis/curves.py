@@ -22,6 +22,11 @@ def read_scalars(work_dir: str | Path) -> list[dict]:
     return records
 
 
+def position(record: dict) -> int:
+    """Return the epoch of a training record, or its iteration where training goes by those."""
+    return record.get('epoch', record['iter'])
+
+
 def last_course(records: list[dict]) -> tuple[list[dict], list[dict]]:
     """Return the training and validation records that the last run stands on.
 
@@ -34,7 +39,7 @@ def last_course(records: list[dict]) -> tuple[list[dict], list[dict]]:
         if 'loss' in record:
             while train and train[-1]['iter'] >= record['iter']:
                 train.pop()
-            while val and val[-1]['step'] >= record['epoch']:
+            while val and val[-1]['step'] >= position(record):
                 val.pop()
             train.append(record)
         elif 'auc/mean' in record:
@@ -57,7 +62,7 @@ def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
     train, val = last_course(records)
     losses: dict[int, list[float]] = {}
     for record in train:
-        losses.setdefault(record['epoch'], []).append(record['loss'])
+        losses.setdefault(position(record), []).append(record['loss'])
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
     mean_loss = [sum(x) / len(x) for x in losses.values()]
@@ -65,9 +70,10 @@ def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
     style = dict(marker='s', linestyle='--', color='#D55E00', label='validation')
     lossy = [r for r in val if 'val/loss' in r]
     left.plot([r['step'] for r in lossy], [r['val/loss'] for r in lossy], **style)
-    left.set(xlabel='epoch', ylabel='loss per entry', title='Loss')
+    unit = 'epoch' if 'epoch' in train[0] else 'iteration'
+    left.set(xlabel=unit, ylabel='loss', title='Loss')
     right.plot([r['step'] for r in val], [r['auc/mean'] for r in val], **style)
-    right.set(xlabel='epoch', ylabel='mean AUC', title='AUC')
+    right.set(xlabel=unit, ylabel='mean AUC', title='AUC')
     for axes in (left, right):
         axes.legend()
         axes.grid(alpha=0.3)

@@ -14,7 +14,13 @@ import numpy as np
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
-from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS, index_images, list_names, read_split
+from mlrfnet_mm.datasets.chestxray14_tables import (
+    FINDINGS,
+    PHANTOM_MANIFEST,
+    index_images,
+    list_names,
+    read_split,
+)
 from mlrfnet_mm.datasets.tables import refuse, summary_line
 from mlrfnet_mm.registry import DATASETS
 
@@ -44,7 +50,8 @@ class ChestXray14(BaseDataset):
     Labels are read from ``Data_Entry_2017_v2020.csv`` (or ``.csv.gz``) whatever the lists say. An
     item holds ``img_path``, ``gt_score`` (float32, ``(14,)``, 0 or 1; all zeros is "No Finding"),
     ``patient_id`` and mmengine's ``sample_idx``. ``metainfo`` holds ``dataset``, ``classes``,
-    ``protocol`` and ``split`` as plain strings, to stamp numbers with.
+    ``protocol`` and ``split`` as plain strings, to stamp numbers with; ``dataset`` is
+    ``'generated phantom'`` in a folder that ``tools/make_phantom.py`` wrote.
 
     Args:
         data_root: the folder with label table, lists and images; ``~`` is expanded. ``None`` takes
@@ -98,6 +105,8 @@ class ChestXray14(BaseDataset):
         )
         # Not through the `metainfo` argument: there mmengine takes strings for file names.
         self._metainfo.update(protocol=protocol, split=split)
+        if os.path.isfile(os.path.join(self.data_root, PHANTOM_MANIFEST)):
+            self._metainfo['dataset'] = 'generated phantom'  # no number of it passes for a real one
         if not lazy_init:
             self.full_init()
 
@@ -136,7 +145,7 @@ class ChestXray14(BaseDataset):
         targets = np.frombuffer(b''.join(findings[name] for name in table.lines), np.uint8)
         positives = targets.reshape(-1, len(FINDINGS)).sum(0, dtype=int).tolist()
         self._summary = summary_line(
-            f'ChestX-ray14 {protocol}/{split}',
+            f'{self._metainfo["dataset"]} {protocol}/{split}',
             images=len(table.lines),
             patients=len({patients[name] for name in table.lines}),
             positives=dict(zip(FINDINGS, positives, strict=True)),

@@ -41,6 +41,7 @@ LISTS = dict(
     ),
 )
 SPLITS = ('train', 'val', 'test')
+PHANTOM_MANIFEST = 'phantom.json'  # in the folder of a generated data set
 
 
 class Labels(NamedTuple):

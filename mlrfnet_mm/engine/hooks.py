@@ -1,5 +1,8 @@
 """Checkpoints that load weights-only anywhere, and early stopping that survives a resume."""
 
+import os
+from typing import Any
+
 import numpy as np
 import torch
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
@@ -10,6 +13,17 @@ from mmengine.utils import apply_to
 from mlrfnet_mm.registry import HOOKS
 
 
+def check_rule(key: str, rule: str | None) -> None:
+    """Refuse to keep the worst: a loss is better when less, an AUC when greater.
+
+    Raises:
+        ValueError: no explicit rule (mmengine guesses from words in the key), or the wrong one.
+    """
+    expected = 'less' if 'loss' in key else 'greater' if key.startswith('auc/') else rule
+    if rule not in ('less', 'greater') or rule != expected:
+        raise ValueError(f'{key!r} needs rule={expected or "less or greater"!r}, got rule={rule!r}')
+
+
 @HOOKS.register_module()
 class PlainCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook, but the files hold tensors and plain containers only.
@@ -18,9 +32,31 @@ class PlainCheckpointHook(CheckpointHook):
     do mmpretrain's own tools. What is in the way in mmengine's files is the log history (class
     ``HistoryBuffer``), written as tensors here and built again at resume, and numpy's scalars.
 
-    The epoch's checkpoint is written once more after its validation (mmengine does so only if it
-    was the best): so a resume knows the best score and the early-stopping count of that epoch.
+    With training by epochs, an epoch's checkpoint is written once more after its validation
+    (mmengine does so only if it was the best): so a resume knows the best score and the
+    early-stopping count of that epoch. A resume into another work directory leaves the best
+    checkpoint of the old one alone.
+
+    Args:
+        rule: ``'less'`` or ``'greater'`` for ``save_best``, or one for each of its keys.
+        **kwargs: see mmengine's CheckpointHook.
+
+    Raises:
+        ValueError: ``save_best`` without the ``rule`` that fits it.
     """
+
+    def __init__(self, *, rule: str | list[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(rule=rule, **kwargs)
+        if self.save_best is not None:
+            for key, key_rule in zip(self.key_indicators, self.rules, strict=True):
+                check_rule(key, key_rule if rule else None)  # without a rule mmengine guesses
+
+    def before_train(self, runner: Runner) -> None:
+        """Forget a best checkpoint that is not in this run's folder."""
+        super().before_train(runner)
+        best = getattr(self, 'best_ckpt_path', None)
+        if best and os.path.dirname(best) != str(self.out_dir):
+            self.best_ckpt_path = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn log histories into tensors and numpy's scalars into Python's."""
@@ -43,8 +79,15 @@ class PlainCheckpointHook(CheckpointHook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
         """Save the best checkpoint, then the epoch's again with what validation added."""
+        if not hasattr(self, 'file_backend'):
+            return  # a validation by itself, outside a training
+        best_before = runner.message_hub.runtime_info.get('best_ckpt')
         super().after_val_epoch(runner, metrics)
-        if self.by_epoch and self.last_ckpt is not None:
+        of_this_epoch = os.path.basename(self.last_ckpt or '') == self.filename_tmpl.format(
+            runner.epoch
+        )
+        saved_again = runner.message_hub.runtime_info.get('best_ckpt') != best_before
+        if self.by_epoch and of_this_epoch and not saved_again:
             meta = dict(epoch=runner.epoch, iter=runner.iter)
             self._save_checkpoint_with_step(runner, runner.epoch, meta)
 
@@ -53,8 +96,8 @@ class PlainCheckpointHook(CheckpointHook):
 class ResumableEarlyStoppingHook(EarlyStoppingHook):
     """mmengine's EarlyStoppingHook whose count and best score are kept in the checkpoint.
 
-    mmengine's starts at zero after each resume. A run that had stopped stays stopped when it is
-    resumed, unless ``patience`` was raised.
+    mmengine's starts at zero after each resume. A run that had stopped for want of improvement
+    stays stopped when it is resumed, unless ``patience`` was raised.
 
     Args:
         monitor: key of the metric, as ``'val/loss'`` or ``'auc/mean'``.
@@ -70,6 +113,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
     def __init__(
         self, monitor: str, rule: str, min_delta: float = 0.0, patience: int = 3, **kwargs: object
     ) -> None:
+        check_rule(monitor, rule)
         super().__init__(
             monitor, rule, min_delta=min_delta, patience=patience, strict=True, **kwargs
         )

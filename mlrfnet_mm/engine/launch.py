@@ -18,6 +18,8 @@ RUNNER_KEYS = {
     'runner_type',
     'custom_imports',
     'compile',
+    'activation_checkpointing',
+    'efficient_conv_bn_eval',
     'sync_bn',
     'model_wrapper_cfg',
     'find_unused_parameters',
@@ -44,7 +46,7 @@ def add_common_arguments(parser: ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='settings over those of the config, as model.head.lam="(0.5,0.3,0.3)"',
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
     # torch.distributed.launch of older torch passes this
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
@@ -80,22 +82,20 @@ def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
         ValueError: such a key.
     """
     for key in cfg:
-        close = get_close_matches(key, RUNNER_KEYS, n=1, cutoff=0.88)
+        close = get_close_matches(key, RUNNER_KEYS, n=1, cutoff=0.8)
         if key not in RUNNER_KEYS and close:
             raise ValueError(f'{filename}: unknown key {key!r}, did you mean {close[0]!r}?')
     for option in options:
         key = option.split('.')[0]
         if key not in RUNNER_KEYS:
             close = get_close_matches(key, RUNNER_KEYS, n=1, cutoff=0.6)
-            raise ValueError(
-                f'--cfg-options {option}=…: {key!r} is no key that the runner reads'
-                + (f', did you mean {close[0]!r}?' if close else '')
-                + (
-                    ' It is a variable of the config file, already put in place.'
-                    if key in cfg
-                    else ''
+            hint = f', did you mean {close[0]!r}?' if close else ''
+            if key in cfg:
+                hint = (
+                    '; it is a variable of the config file, already put in place: name the place, '
+                    'as train_dataloader.dataset.pipeline'
                 )
-            )
+            raise ValueError(f'--cfg-options {option}=…: {key!r} is no key of the runner{hint}')
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -17,7 +17,7 @@ class LossValLoop(ValLoop):
     It is the loss of the model's head, for each image alone: so :class:`mlrfnet_mm.MeanLoss`
     averages over images, whatever the size of the last batch and the number of processes. (mmengine
     averages over batches, on each process for itself.) Works with mmpretrain's ``ImageClassifier``
-    and any of its heads; backbone, neck and head run once.
+    and the heads of one tensor of logits; backbone, neck and head run once.
     """
 
     @torch.no_grad()
@@ -33,14 +33,12 @@ class LossValLoop(ValLoop):
             samples = data['data_samples']
             logits = head(model.extract_feat(data['inputs']))  # (N, K)
             # the two halves of mmpretrain's head.loss() and head.predict() after the forward pass
-            losses = torch.stack(
-                [
-                    torch.stack(list(head._get_loss(logits[i : i + 1], [sample]).values())).sum()
-                    for i, sample in enumerate(samples)
-                ]
-            )
+            per_image = [
+                head._get_loss(logits[i : i + 1], [sample]) for i, sample in enumerate(samples)
+            ]
             outputs = head._get_predictions(logits, samples)
-        for sample, loss in zip(outputs, losses.float().tolist(), strict=True):
+        sums = [sum(v for k, v in terms.items() if 'loss' in k) for terms in per_image]
+        for sample, loss in zip(outputs, torch.stack(sums).float().tolist(), strict=True):
             sample.set_field(loss, 'loss')
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook(

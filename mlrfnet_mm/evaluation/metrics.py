@@ -1,6 +1,6 @@
 """mmengine metrics; the numbers come from functions on arrays."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class MultiLabelAUC(BaseMetric):
             images=np.array([Path(p).name for p in paths]),
             patients=np.array([str(p) for p in patients]),
             classes=np.array(meta.get('classes', [f'class {k}' for k in range(len(scores[0]))])),
-            stamp=' '.join(str(meta[k]) for k in ('dataset', 'protocol', 'split') if k in meta),
+            stamp='{dataset} {protocol}/{split}'.format_map(defaultdict(lambda: '?', meta)),
         )
         if self.out:
             predictions.save(self.out)

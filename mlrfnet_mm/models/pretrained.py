@@ -67,7 +67,9 @@ class TimmPretrained:
         if self.checkpoint.endswith(FILE_SUFFIXES):
             path = Path(self.checkpoint).expanduser()
             if not path.is_file():
-                raise FileNotFoundError(f'no weights file {path.absolute()}')
+                raise FileNotFoundError(
+                    f'no weights file {path.absolute()}; give the path of a file, or a name of timm'
+                )
             return load_state_dict(str(path), weights_only=True)
         if not timm.is_model(self.checkpoint):
             raise ValueError(
@@ -81,7 +83,7 @@ class TimmPretrained:
                 return load_state_dict(str(path), weights_only=True)
         try:
             return timm.create_model(self.checkpoint, pretrained=True).state_dict()
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # whatever the hub's client, its cache or a proxy raises
             raise FileNotFoundError(
                 f'the ImageNet weights {self.checkpoint!r} are not in {candidates[0].absolute()}, '
                 "and timm's hub did not give them. Put the file model.safetensors of "

@@ -17,7 +17,9 @@ def test_misspelt_keys_of_a_config_are_refused(keys, message):
 
 
 def test_helper_variables_of_a_config_are_fine():
-    check_keys(Config(dict(train_pipeline=[], test_pipeline=[], classes=(), lr=1)), (), 'file.py')
+    names = 'train_pipeline test_pipeline val_pipeline classes lr max_epochs data_root dataset_type'
+    names += ' img_norm_cfg albu_train_transforms batch_size num_classes model_name tta_model'
+    check_keys(Config(dict.fromkeys(names.split(), 1)), (), 'file.py')
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def test_helper_variables_of_a_config_are_fine():
     [
         ('train_cgf.max_epochs', "did you mean 'train_cfg'"),
         ('train_pipeline', 'variable of the config file'),
-        ('epochs', "'epochs' is no key that the runner reads"),
+        ('epochs', "'epochs' is no key of the runner"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(option, message):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -225,3 +226,119 @@ def test_a_save_that_fails_leaves_the_old_file(trained, tmp_path, monkeypatch):
     with pytest.raises(OSError, match='disk full'):
         trained.save_checkpoint(str(tmp_path), 'x.pth')
     assert (tmp_path / 'x.pth').read_bytes() == before
+
+
+def test_resume_does_not_run_a_config_in_the_checkpoint(trained, tmp_path):
+    # plain strings only, so it loads weights-only; but mmengine's resume runs meta['config']
+    checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
+    checkpoint['meta']['config'] = f"x = open({str(tmp_path / 'called')!r}, 'w')"
+    torch.save(checkpoint, tmp_path / 'evil.pth')
+    resume = dict(load_from=str(tmp_path / 'evil.pth'), resume=True)
+    build(tmp_path, **resume, **{'train_cfg.max_epochs': 2}).train()
+    assert not (tmp_path / 'called').exists()
+
+
+def test_pretrained_weights_that_call_something_are_refused(tmp_path):
+    torch.save({'state_dict': {'x': Evil(tmp_path / 'called')}}, tmp_path / 'evil.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'evil.pth'))
+    runner = build(tmp_path, **{'model.backbone.init_cfg': init_cfg})
+    with pytest.raises(Exception, match='[Ww]eights.only'):
+        runner.train()
+    assert not (tmp_path / 'called').exists()
+
+
+def test_resume_does_not_need_the_initial_weights(trained, tmp_path):
+    init_cfg = dict(type='mlrfnet_mm.TimmPretrained', checkpoint='nowhere.pth')
+    runner = build(
+        tmp_path,
+        resume=True,
+        load_from=f'{trained.work_dir}/epoch_2.pth',
+        **{'model.backbone.init_cfg': init_cfg, 'train_cfg.max_epochs': 3},
+    )
+    runner.train()
+    assert runner.epoch == 3
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        build(tmp_path / 'new', **{'model.backbone.init_cfg': init_cfg}).train()
+
+
+@pytest.mark.parametrize('content', [b'<html>404</html>', b'', b'PK\x03\x04 truncated'])
+def test_a_file_that_is_no_checkpoint_is_called_so(tmp_path, content):
+    (tmp_path / 'x.pth').write_bytes(content)
+    with pytest.raises((RuntimeError, EOFError)) as error:
+        build(tmp_path, load_from=str(tmp_path / 'x.pth')).test()
+    assert 'damaged or no torch checkpoint' in str(error.value)
+    assert 'trust' not in str(error.value)
+
+
+def test_load_strict_false_takes_what_fits(trained, tmp_path):
+    kwargs = {'load_from': f'{trained.work_dir}/epoch_2.pth', 'model.head.num_classes': 2}
+    kwargs['model.head.in_channels'] = (32,)
+    kwargs['model.neck'] = dict(
+        type='mlrfnet_mm.ECANeck', in_channels=(32,)
+    )  # new: not in the file
+    with pytest.raises(RuntimeError, match='load_strict=False in the config[^$]*neck'):
+        build(tmp_path, **kwargs).test()
+    assert build(tmp_path, **kwargs, load_strict=False).test()['auc/mean'] > 0
+
+
+def test_resume_elsewhere_leaves_the_old_best_checkpoint(trained, tmp_path):
+    best = Path(trained.message_hub.get_info('best_ckpt'))
+    assert best.is_file()
+    runner = build(
+        tmp_path,
+        resume=True,
+        load_from=f'{trained.work_dir}/epoch_2.pth',
+        **{'train_cfg.max_epochs': 8, 'optim_wrapper.optimizer.lr': 1e-2},
+    )
+    runner.train()
+    assert list(tmp_path.glob('best_val_loss_*.pth'))  # it improved, so mmengine would delete
+    assert best.is_file()
+
+
+@pytest.mark.parametrize('interval', [1, 2])
+def test_kept_checkpoints_follow_interval_and_best(tmp_path, interval):
+    runner = build(
+        tmp_path,
+        **{
+            'train_cfg.max_epochs': 4,
+            'default_hooks.checkpoint.interval': interval,
+            'default_hooks.checkpoint.save_best': None,
+            'default_hooks.checkpoint.rule': None,
+            'default_hooks.checkpoint.max_keep_ckpts': 2,
+        },
+    )
+    runner.train()
+    assert {p.name for p in tmp_path.glob('*.pth')} == {f'epoch_{4 - interval}.pth', 'epoch_4.pth'}
+
+
+def test_best_checkpoint_is_the_best_by_its_rule(tmp_path):
+    runner = build(
+        tmp_path,
+        **{
+            'train_cfg.max_epochs': 4,
+            'default_hooks.checkpoint.save_best': 'auc/mean',
+            'default_hooks.checkpoint.rule': 'greater',
+        },
+    )
+    runner.train()
+    history = runner.message_hub.get_scalar('val/auc/mean').data[0]
+    (best,) = tmp_path.glob('best_*.pth')
+    assert best.name == f'best_auc_mean_epoch_{history.argmax() + 1}.pth'
+
+
+@pytest.mark.parametrize(
+    ('key', 'rule'),
+    [('auc/mean', 'less'), ('val/loss', 'greater'), ('auc/Mass', None), ('val/loss', None)],
+)
+def test_a_rule_that_keeps_the_worst_is_refused(tmp_path, key, rule):
+    options = {'default_hooks.checkpoint.save_best': key, 'default_hooks.checkpoint.rule': rule}
+    with pytest.raises(ValueError, match=f'{key!r} needs rule='):
+        build(tmp_path, **options)
+    with pytest.raises((ValueError, TypeError), match='rule'):
+        build(tmp_path, [dict(EARLY, monitor=key, rule=rule)])
+
+
+def test_validation_alone_runs(trained, tmp_path):
+    runner = build(tmp_path, load_from=f'{trained.work_dir}/epoch_2.pth')
+    assert runner.val()['val/loss'] > 0
+    assert not list(tmp_path.glob('*.pth'))

@@ -48,7 +48,7 @@ def test_keys_and_values(tmp_path):
     assert saved.images[7] == '00000007_000.png'
     assert saved.patients[7] == '2'
     assert saved.classes.tolist() == list(META['classes'])
-    assert saved.stamp == 'ChestX-ray14 official test'
+    assert saved.stamp == 'ChestX-ray14 official/test'
 
 
 def test_an_image_evaluated_twice_is_an_error():

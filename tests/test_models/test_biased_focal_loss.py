@@ -66,7 +66,7 @@ def test_easy_negatives_get_no_gradient():
     assert (logits.grad[2:] > 0).all()
 
 
-@pytest.mark.parametrize('gamma', [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize('gamma', [0.0, 0.05, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize('shift_log', [False, True])
 @pytest.mark.parametrize('shift', [0.0, 0.2])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -114,6 +114,9 @@ def test_mean_is_over_all_entries_with_or_without_avg_factor():
     loss = BiasedFocalLoss()
     torch.testing.assert_close(loss(logits, target), entries.mean())
     torch.testing.assert_close(loss(logits, target, avg_factor=6), entries.mean())
+    torch.testing.assert_close(loss(logits, target, avg_factor=3), entries.sum() / (3 * 14))
+    weight = torch.rand(6).double()
+    torch.testing.assert_close(loss(logits, target, weight), (entries * weight[:, None]).mean())
     # the mean of the parts is the mean of the whole, masks or not
     target[2, 1:4] = nan
     parts = torch.stack([loss(logits[i : i + 1], target[i : i + 1]) for i in range(6)])

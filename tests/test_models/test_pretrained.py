@@ -48,9 +48,11 @@ def test_file_gives_timms_features(timm_model, tmp_path, suffix):
     assert all(torch.equal(ours[k], weights[k]) for k in ours)  # nothing zeroed after the loading
     x = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
-        u2, u3, u4 = net(x)
-        torch.testing.assert_close(u4, timm_model.forward_features(x))
-        assert [u.shape[1:] for u in (u2, u3, u4)] == [(512, 12, 12), (1024, 6, 6), (2048, 3, 3)]
+        levels = net(x)
+        theirs = timm_model.forward_intermediates(x, indices=(2, 3, 4), intermediates_only=True)
+    for u, v, shape in zip(levels, theirs, [(512, 12), (1024, 6), (2048, 3)], strict=True):
+        assert u.shape == (2, shape[0], shape[1], shape[1])
+        torch.testing.assert_close(u, v)
 
 
 def test_name_finds_the_file_in_the_weights_folder(timm_model, tmp_path, monkeypatch):

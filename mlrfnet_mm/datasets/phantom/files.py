@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from mlrfnet_mm.datasets.chestxray14_tables import LABEL_TABLE, LISTS, NO_FINDING
+from mlrfnet_mm.datasets.chestxray14_tables import (
+    LABEL_TABLE,
+    LISTS,
+    NO_FINDING,
+    PHANTOM_MANIFEST,
+)
 from mlrfnet_mm.datasets.phantom.exposure import render
 from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient, is_test_patient
 
@@ -60,7 +65,7 @@ def write_phantom(
     """
     out = Path(out)
     parameters = dict(generator=VERSION, patients=patients, size=size, seed=seed)
-    manifest, journal = out / 'phantom.json', out / 'phantom.partial.jsonl'
+    manifest, journal = out / PHANTOM_MANIFEST, out / 'phantom.partial.jsonl'
     if manifest.exists():
         images = _check_finished(out, manifest, parameters)
         if progress:

@@ -60,8 +60,9 @@ def biased_focal_loss(
     positive = torch.exp(gamma * F.logsigmoid(-logits)) * F.logsigmoid(logits)
 
     hard = p > shift
-    # The inner `where` keeps the power's infinite slope at 0 (gamma < 1) out of the gradient.
-    focus = torch.where(hard, torch.where(hard, p - shift, 1.0) ** gamma, 0.0**gamma)
+    # The inner `where` and the clamp keep the power's infinite slope at 0 (gamma < 1) out.
+    base = torch.where(hard, (p - shift).clamp(min=1e-30), 1.0)
+    focus = torch.where(hard, base**gamma, 0.0**gamma)
     if shift_log and shift > 0:
         log_absent = torch.log(torch.sigmoid(-logits) + shift).clamp(max=0)  # 1 - p_s = 1 - p + s
     else:
