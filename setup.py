@@ -24,6 +24,7 @@ setup(
         'safetensors',
         'numpy',
         'scikit-learn',
+        'scipy',
         'opencv-python',
         'matplotlib',
         'rich',

@@ -161,7 +161,7 @@ class ChestXray14(BaseDataset):
         ]
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """The layout of mmengine's, by one join: an array for each item takes longer than all else."""
+        """The layout of mmengine's by one join, instead of an array for each item."""
         items = [pickle.dumps(item, protocol=4) for item in self.data_list]
         self.data_list.clear()
         ends = np.cumsum([len(item) for item in items], dtype=np.int64)

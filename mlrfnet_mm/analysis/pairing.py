@@ -1,0 +1,123 @@
+"""Which prediction files may stand beside each other; the others are refused with the reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mlrfnet_mm.evaluation import Predictions
+
+
+def load_predictions(path: str | Path) -> Predictions:
+    """Read a prediction file and check that its parts fit together.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another kind of file, parts of different lengths, an image twice, an image
+            without patient.
+    """
+    try:
+        predictions = Predictions.load(path)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f'{path} is not a prediction file (tools/test.py … --out NPZ writes one): {error}'
+        ) from error
+    images, n = predictions.images, len(predictions.images)
+    shapes = [predictions.scores.shape, predictions.labels.shape]
+    if shapes != [(n, len(predictions.classes))] * 2 or len(predictions.patients) != n:
+        raise ValueError(
+            f'{path}: {n} images, {len(predictions.patients)} patients and '
+            f'{len(predictions.classes)} classes do not fit scores and labels of {shapes}'
+        )
+    names, counts = np.unique(images, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f'{path}: image {names[counts > 1][0]} is in it {counts.max()} times')
+    missing = predictions.patients.astype(str) == ''
+    if missing.any():
+        raise ValueError(
+            f'{path}: {missing.sum():,} of {n:,} images have no patient, the first is '
+            f'{images[missing][0]}; intervals by patient need them all: let the data set give '
+            "'patient_id' and run tools/test.py again"
+        )
+    return predictions
+
+
+def split_stamp(stamp: str) -> tuple[str, str, str]:
+    """Return data set, protocol and split of a stamp such as ``'ChestX-ray14 official/test'``."""
+    head, _, split = stamp.rpartition('/')
+    dataset, _, protocol = head.rpartition(' ')
+    return dataset, protocol, split
+
+
+def aligned(first: Predictions, second: Predictions) -> Predictions:
+    """Return the second model's predictions in the order of the first's images.
+
+    Raises:
+        ValueError: they differ in protocol stamp, classes, images, patients or labels.
+    """
+    if first.stamp != second.stamp:
+        raise ValueError(
+            f'protocols differ: {first.stamp!r} and {second.stamp!r} must not be compared'
+        )
+    _require_same_classes(first, second)
+    place = {image: i for i, image in enumerate(second.images.tolist())}
+    lost = [image for image in first.images.tolist() if image not in place]
+    if lost:
+        raise ValueError(f'images differ: {lost[0]} is in the first file only ({len(lost):,} are)')
+    if len(place) > len(first.images):
+        extra = np.flatnonzero(~np.isin(second.images, first.images))
+        raise ValueError(
+            f'images differ: {second.images[extra[0]]} is in the second file only '
+            f'({len(extra):,} are)'
+        )
+    order = [place[image] for image in first.images.tolist()]
+    arrays = {name: getattr(second, name)[order] for name in ('scores', 'labels', 'patients')}
+    moved = first.patients.astype(str) != arrays['patients'].astype(str)
+    if moved.any():
+        i = np.flatnonzero(moved)[0]
+        raise ValueError(
+            f'patients differ: image {first.images[i]} is of patient {first.patients[i]} in the '
+            f'first file and {arrays["patients"][i]} in the second'
+        )
+    a, b = first.labels, arrays['labels']
+    unequal = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    if unequal.any():
+        i, k = np.argwhere(unequal)[0]
+        raise ValueError(
+            f'labels differ: {first.classes[k]} of image {first.images[i]} is {a[i, k]:g} in the '
+            f'first file and {b[i, k]:g} in the second'
+        )
+    return replace(second, images=first.images, **arrays)
+
+
+def check_validation(test: Predictions, val: Predictions) -> int:
+    """Refuse validation predictions that are no validation of this test set.
+
+    Returns:
+        Number of the test set's patients who are in validation as well, by other images. It should
+        be 0; the two protocols of ChestX-ray14 split by patient.
+
+    Raises:
+        ValueError: they differ in data set, protocol or classes, or share an image.
+    """
+    if split_stamp(test.stamp)[:2] != split_stamp(val.stamp)[:2]:
+        raise ValueError(
+            f'protocols differ: thresholds from {val.stamp!r} are not for {test.stamp!r}'
+        )
+    _require_same_classes(test, val)
+    shared = test.images[np.isin(test.images, val.images)]
+    if len(shared):
+        raise ValueError(
+            f'the validation file holds {len(shared):,} images of the test file, the first is '
+            f'{shared[0]}: thresholds chosen on it would be chosen on test'
+        )
+    return len(np.intersect1d(test.patients.astype(str), val.patients.astype(str)))
+
+
+def _require_same_classes(first: Predictions, second: Predictions) -> None:
+    """Raise a ValueError that names the first class that differs."""
+    a, b = first.classes.tolist(), second.classes.tolist()
+    if a != b:
+        at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+        what = f'{len(a)} and {len(b)} of them' if at is None else f'{a[at]!r} and {b[at]!r}'
+        raise ValueError(f'classes differ: {what}')

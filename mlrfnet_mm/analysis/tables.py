@@ -1,0 +1,92 @@
+"""One table of numbers as text, Markdown and CSV."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+
+Record = dict[str, str | int | float]
+
+
+@dataclass
+class Table:
+    """Numbers and how to print them.
+
+    Attributes:
+        name: of its CSV file.
+        title: above it.
+        columns: header → key of the records. Where ``key_low`` and ``key_high`` are in a record,
+            they are printed as the interval behind the value.
+        records: one a row, full precision; what the CSV holds.
+        notes: sentences below it.
+        wide: print the interval below the value, not beside it, in text.
+    """
+
+    name: str
+    title: str
+    columns: dict[str, str]
+    records: list[Record] = field(default_factory=list)
+    notes: Sequence[str] = ()
+    wide: bool = False
+
+    def rows(self) -> list[list[str]]:
+        """Format the printed cells."""
+        return [[cell(record, key) for key in self.columns.values()] for record in self.records]
+
+    def text(self, width: int = 120) -> str:
+        """Lay out for a terminal."""
+        table = RichTable(title=self.title, title_justify='left', box=SIMPLE_HEAD)
+        for i, header in enumerate(self.columns):
+            table.add_column(header, justify='right' if i else 'left', no_wrap=True)
+        for row in self.rows():
+            table.add_row(*(c.replace(' (', '\n').rstrip(')') if self.wide else c for c in row))
+        out = StringIO()
+        console = Console(file=out, width=width, highlight=False)
+        console.print(table)
+        for note in self.notes:
+            console.print(note, markup=False)
+        return '\n'.join(line.rstrip() for line in out.getvalue().splitlines())
+
+    def markdown(self) -> str:
+        """Lay out as a section with a pipe table."""
+        rule = ['---'] + ['---:'] * (len(self.columns) - 1)
+        lines = [f'| {" | ".join(row)} |' for row in [list(self.columns), rule, *self.rows()]]
+        return '\n\n'.join([f'## {self.title}', '\n'.join(lines), *self.notes]) + '\n'
+
+    def write_csv(self, folder: Path, stamp: Mapping[str, str | int]) -> Path:
+        """Write full precision, with the stamp in every row: a row copied out keeps its origin."""
+        path = folder / f'{self.name}.csv'
+        keys = list(dict.fromkeys(key for record in self.records for key in record))
+        with path.open('w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, [*keys, *stamp], restval='')
+            writer.writeheader()
+            writer.writerows({**record, **stamp} for record in self.records)
+        return path
+
+
+def cell(record: Mapping[str, str | int | float], key: str) -> str:
+    """Format one value and its interval: three decimals, – for undefined, '' for none."""
+    text = number(record[key], key) if key in record else ''
+    if f'{key}_low' in record:
+        ends = '–'.join(number(record[f'{key}_{end}'], key) for end in ('low', 'high'))
+        ends = '–' if ends == '–––' else ends
+        text = f'{text} ({ends})' if text and text != '–' else text or ends
+    return text
+
+
+def number(value: str | int | float, key: str = '') -> str:
+    """Format one value; p-values are cut at 0.001, where three decimals end."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f'{value:,}'
+    if value != value:
+        return '–'
+    if key.startswith('p_') and value < 0.001:
+        return '<0.001'
+    return f'{value:.3f}'.replace('-', '−')

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from mlrfnet_mm.evaluation import delong_interval, delong_test, holm
+from mlrfnet_mm.evaluation.delong import delong_covariance
+
+
+def draw(n=120, k=3, ties=False, seed=0, gain=1.0):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, k)) < 0.3).astype(float)
+    scores = rng.standard_normal((n, k)) + gain * labels
+    return (np.round(scores) if ties else scores), labels
+
+
+def by_pairs(scores, labels):
+    """DeLong 1988, equations 3 to 6, over all pairs: (AUCs, covariance) of the models' rows."""
+    x, y = scores[:, labels == 1], scores[:, labels == 0]
+    psi = (x[:, :, None] > y[:, None]) + 0.5 * (x[:, :, None] == y[:, None])  # (M, m, n)
+    theta = psi.mean((1, 2))
+    m, n = psi.shape[1:]
+    d10 = psi.mean(2) - theta[:, None]
+    d01 = psi.mean(1) - theta[:, None]
+    return theta, d10 @ d10.T / (m - 1) / m + d01 @ d01.T / (n - 1) / n
+
+
+@pytest.mark.parametrize('ties', [False, True])
+def test_covariance_equals_the_structural_components_over_all_pairs(ties):
+    scores, labels = draw(ties=ties)
+    models, y = scores.T, labels[:, 0]
+    aucs, covariance = delong_covariance(models, y)
+    expected_aucs, expected = by_pairs(models, y)
+    np.testing.assert_allclose(aucs, expected_aucs, rtol=1e-12)
+    np.testing.assert_allclose(aucs, [roc_auc_score(y, s) for s in models], rtol=1e-12)
+    np.testing.assert_allclose(covariance, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_covariance_by_hand():
+    # Positives 3, 1; negatives 2, 0. Of the pairs 3>2, 3>0, 1<2, 1>0 three are right: 0.75.
+    # V10 = (1, 0.5), V01 = (0.5, 1): each has variance 0.125; 0.125 / 2 + 0.125 / 2 = 0.125.
+    scores, labels = np.array([[3.0], [1.0], [2.0], [0.0]]), np.array([[1.0], [1.0], [0.0], [0.0]])
+    aucs, covariance = delong_covariance(scores.T, labels[:, 0])
+    assert aucs == pytest.approx([0.75])
+    assert covariance == pytest.approx(np.array([[0.125]]))
+    low, high = delong_interval(scores, labels, level=0.5)[:, 0]
+    assert low == pytest.approx(0.75 - 0.6744898 * 0.125**0.5)
+    assert high == pytest.approx(0.75 + 0.6744898 * 0.125**0.5)
+    assert delong_interval(scores, labels)[1, 0] == 1  # 1.44 is cut
+
+
+def test_variance_is_near_the_jackknife_over_images():
+    scores, labels = draw(n=300)
+    x, y = scores[:, 0], labels[:, 0]
+    left_out = [roc_auc_score(np.delete(y, i), np.delete(x, i)) for i in range(300)]
+    jackknife = 299 / 300 * ((left_out - np.mean(left_out)) ** 2).sum()
+    assert delong_covariance(x[None], y)[1][0, 0] == pytest.approx(jackknife, rel=0.02)
+
+
+def test_p_value_follows_from_the_pairs():
+    (a, labels), (b, _) = draw(), draw(seed=1)
+    b = b + a
+    for k, p in enumerate(delong_test(a, b, labels)):
+        theta, covariance = by_pairs(np.stack([a[:, k], b[:, k]]), labels[:, k])
+        contrast = np.array([1, -1])
+        z = contrast @ theta / np.sqrt(contrast @ covariance @ contrast)
+        assert p == pytest.approx(2 * norm.cdf(-abs(z)), rel=1e-9)
+    np.testing.assert_allclose(delong_test(b, a, labels), delong_test(a, b, labels))
+
+
+def test_a_model_against_itself_and_against_its_logits_has_p_1():
+    scores, labels = draw(ties=True)
+    assert (delong_test(scores, scores, labels) == 1).all()
+    assert (delong_test(scores, np.exp(scores), labels) == 1).all()  # same order
+
+
+def test_no_information_is_no_p_value():
+    labels = np.array([1.0, 1, 0, 0])[:, None]
+    assert np.isnan(delong_test(labels, np.zeros((4, 1)), labels)).all()  # AUC 1 against 0.5
+
+
+def test_logit_interval_is_inside_0_1_and_symmetric_in_logits():
+    scores, labels = draw(n=40, gain=2.5)
+    low, high = delong_interval(scores, labels, scale='logit')
+    aucs = [roc_auc_score(labels[:, k], scores[:, k]) for k in range(3)]
+    assert (low > 0).all()
+    assert (high < 1).all()
+
+    def logit(p):
+        return np.log(p) - np.log1p(-p)
+
+    np.testing.assert_allclose(logit(low) + logit(high), 2 * logit(np.array(aucs)), rtol=1e-9)
+    with pytest.raises(ValueError, match="'normal' or 'logit', got 'probit'"):
+        delong_interval(scores, labels, scale='probit')
+
+
+@pytest.mark.parametrize('scale', ['normal', 'logit'])
+def test_corner_cases(scale):
+    scores, labels = draw(k=4)
+    labels[:, 1] = 0  # one-sided
+    labels[:, 2] = np.arange(120) == 5  # one positive: an AUC, no variance
+    labels[:40, 3] = np.nan
+    interval = delong_interval(scores, labels, scale=scale)
+    assert np.isnan(interval[:, 1:3]).all()
+    assert np.isnan(delong_test(scores, scores[::-1], labels)[1:3]).all()
+    np.testing.assert_array_equal(
+        interval[:, 3:], delong_interval(scores[40:, 3:], labels[40:, 3:], scale=scale)
+    )
+
+
+@pytest.mark.parametrize('scale', ['normal', 'logit'])
+def test_intervals_cover_the_true_auc(scale):
+    # 400 studies of 100 images, as 400 classes; binormal, AUC = Φ(1 / √2) = 0.760.
+    scores, labels = draw(n=100, k=400)
+    low, high = delong_interval(scores, labels, scale=scale)
+    truth = norm.cdf(1 / 2**0.5)
+    covered = ((low <= truth) & (truth <= high)).mean()
+    assert 0.95 - 0.033 < covered < 0.95 + 0.033  # 3 standard errors of 400 trials
+
+
+def test_p_values_are_uniform_where_the_models_are_equally_good():
+    rng = np.random.default_rng(3)
+    common, labels = draw(n=100, k=400)
+    a, b = (common + rng.standard_normal(common.shape) for _ in range(2))
+    rejected = (delong_test(a, b, labels) < 0.05).mean()
+    assert 0.05 - 0.033 < rejected < 0.05 + 0.033
+
+
+def test_holm_by_hand():
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 → monotone 0.06.
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+    # NaN is no test: of two, 0.6 × 2 is cut at 1.
+    np.testing.assert_allclose(holm(np.array([0.6, np.nan, 0.7])), [1, np.nan, 1])
+    assert np.isnan(holm(np.array([np.nan, np.nan]))).all()

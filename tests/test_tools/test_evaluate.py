@@ -1,0 +1,195 @@
+"""tools/evaluate.py from the command line, on small made prediction files."""
+
+import csv
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from mlrfnet_mm.analysis.pairing import aligned, check_validation, load_predictions
+from mlrfnet_mm.evaluation import Predictions, bootstrap_auc, delong_test, holm, percentile_interval
+
+CLASSES = ('Edema', 'Hernia', 'Mass')
+
+
+def make(split='test', n=90, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, 3)) < 0.4).astype(np.float32)
+    labels[:, 1] = 0  # Hernia is undefined
+    return Predictions(
+        scores=(1 / (1 + np.exp(-rng.standard_normal((n, 3)) - labels))).astype(np.float32),
+        labels=labels,
+        images=np.array([f'{split}_{i:03}.png' for i in range(n)]),
+        patients=np.array([f'{split}_{i // 3}' for i in range(n)]),
+        classes=np.array(CLASSES),
+        stamp=f'ChestX-ray14 official/{split}',
+    )
+
+
+def other_model(p):
+    noise = np.random.default_rng(7).standard_normal(p.scores.shape) * 0.2
+    return replace(p, scores=(p.scores + noise).astype(np.float32))
+
+
+def reordered(p):
+    arrays = {name: getattr(p, name)[::-1] for name in ('scores', 'labels', 'images', 'patients')}
+    return replace(p, **arrays)
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('predictions')
+    test = make()
+    test.save(folder / 'test.npz')
+    make('val', seed=1).save(folder / 'val.npz')
+    reordered(other_model(test)).save(folder / 'other.npz')
+    return folder
+
+
+def read(path):
+    with path.open(newline='') as file:
+        return {row['finding']: row for row in csv.DictReader(file)}
+
+
+def test_everything_is_printed_and_written(run, files, tmp_path):
+    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '200']
+    command += ['--val', files / 'val.npz', '--against', files / 'other.npz', '--seed', '3']
+    printed = run(*command, '--out', tmp_path / 'out').stdout
+    test = make()
+    aucs = [roc_auc_score(test.labels[:, k], test.scores[:, k]) for k in (0, 2)]
+    draws = bootstrap_auc(test.scores, test.labels, test.patients, 200, 3)
+    low, high = percentile_interval(draws)
+
+    rows = read(tmp_path / 'out' / 'auc.csv')
+    assert list(rows) == [*CLASSES, 'mean']
+    assert float(rows['Mass']['auc']) == pytest.approx(aucs[1])
+    assert float(rows['Mass']['auc_low']) == pytest.approx(low[2])
+    assert float(rows['mean']['auc']) == pytest.approx(np.mean(aucs))
+    stamp = dict(dataset='ChestX-ray14', protocol='official', split='test', images='90')
+    stamp |= dict(patients='30', replicates='200', seed='3')
+    assert stamp.items() <= rows['Edema'].items()
+    assert rows['Edema']['date'].startswith('20')
+    assert f'{aucs[0]:.3f} ({low[0]:.3f}–{high[0]:.3f})' in printed
+    assert 'left out of the mean: Hernia' in printed
+
+    rows = read(tmp_path / 'out' / 'against.csv')
+    other = other_model(test)
+    p = delong_test(test.scores, other.scores, test.labels)
+    assert float(rows['Mass']['p_delong']) == pytest.approx(p[2])
+    assert float(rows['Mass']['p_delong_holm']) == pytest.approx(holm(p)[2])
+    gaps = draws - bootstrap_auc(other.scores, other.labels, other.patients, 200, 3)
+    expected = percentile_interval(gaps)[:, 0]
+    assert float(rows['Edema']['difference_low']) == pytest.approx(expected[0])
+    assert rows['mean']['p_delong'] == ''
+
+    rows = read(tmp_path / 'out' / 'thresholds.csv')
+    assert rows['Edema']['chosen_on'] == 'ChestX-ray14 official/val'
+    assert rows['Hernia']['threshold'] == 'nan'
+    page = (tmp_path / 'out' / 'statistics.md').read_text()
+    assert '| Hernia | 90 | 0 | – | – | – |' in page
+    assert 'dataset ChestX-ray14, protocol official, split test, images 90' in page
+    assert '…' not in printed  # nothing is cut
+
+
+def test_choosing_on_test_is_asked_for_and_said(run, files):
+    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '20']
+    printed = run(*command, '--choose-on-test', '--rule', 'sensitivity=0.8').stdout
+    assert 'sensitivity=0.8' in printed
+    assert 'the TEST set itself: optimistic' in ' '.join(printed.split())
+
+
+def test_refusals_are_one_line_without_traceback(run, files):
+    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz']
+    process = run(*command, '--val', files / 'test.npz', check=False)
+    assert process.returncode == 1
+    assert 'holds 90 images of the test file, the first is test_000.png' in process.stderr
+    assert 'Traceback' not in process.stderr
+
+
+def changed(array, at, value):
+    array = array.astype('U20') if array.dtype.kind == 'U' else array.copy()
+    array[at] = value
+    return array
+
+
+TEST = make()
+
+
+@pytest.mark.parametrize(
+    ('second', 'message'),
+    [
+        (
+            replace(TEST, images=changed(TEST.images, 4, 'x.png')),
+            r'test_004\.png is in the first file only \(1 are\)',
+        ),
+        (make(n=93), r'test_090\.png is in the second file only \(3 are\)'),
+        (replace(TEST, classes=np.array(['Edema', 'Mass', 'Hernia'])), "'Hernia' and 'Mass'"),
+        (
+            replace(TEST, labels=changed(TEST.labels, (7, 1), 1)),
+            r'Hernia of image test_007\.png is 0 in the first file and 1 in the second',
+        ),
+        (
+            replace(TEST, labels=changed(TEST.labels, (7, 1), np.nan)),
+            r'Hernia of image test_007\.png is 0 in the first file and nan in the second',
+        ),
+        (
+            replace(TEST, patients=changed(TEST.patients, 3, 'x')),
+            r'test_003\.png is of patient test_1 in the first file and x in the second',
+        ),
+        (replace(TEST, stamp='ChestX-ray14 chexnet/test'), "official/test' and 'ChestX-ray14 chex"),
+    ],
+)
+def test_a_second_model_must_stand_on_the_same_images(second, message):
+    with pytest.raises(ValueError, match=message):
+        aligned(TEST, second)
+
+
+def test_reordered_files_are_aligned_and_unknown_labels_are_equal():
+    first = replace(TEST, labels=changed(TEST.labels, (7, 1), np.nan))
+    back = aligned(first, reordered(first))
+    for name in ('scores', 'labels', 'images', 'patients'):
+        np.testing.assert_array_equal(getattr(back, name), getattr(first, name))
+
+
+def test_validation_must_be_of_the_same_protocol_and_of_other_images():
+    val = make('val')
+    assert check_validation(TEST, val) == 0
+    shared = replace(val, patients=changed(val.patients, slice(0, 3), 'test_1'))
+    assert check_validation(TEST, shared) == 1
+    for value, message in [
+        (replace(val, stamp='ChestX-ray14 chexnet/val'), 'protocols differ.*chexnet/val'),
+        (replace(val, stamp='CheXpert official/val'), 'protocols differ.*CheXpert'),
+        (replace(val, images=changed(val.images, 5, 'test_002.png')), 'holds 1 .*test_002'),
+        (replace(val, classes=val.classes[:2]), 'classes differ: 3 and 2'),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            check_validation(TEST, value)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            dict(patients=changed(TEST.patients, slice(5, 7), '')),
+            r'2 of 90 images have no patient, the first is test_005\.png',
+        ),
+        (dict(images=changed(TEST.images, 3, 'test_000.png')), r'test_000\.png is in it 2 times'),
+        (dict(patients=TEST.patients[:50]), '90 images, 50 patients and 3 classes do not fit'),
+    ],
+)
+def test_broken_files_are_named(tmp_path, change, message):
+    replace(TEST, **change).save(tmp_path / 'p.npz')
+    with pytest.raises(ValueError, match=message):
+        load_predictions(tmp_path / 'p.npz')
+
+
+def test_other_files_are_no_prediction_files(tmp_path):
+    np.savez(tmp_path / 'x.npz', a=np.zeros(3))
+    (tmp_path / 'y.npz').write_text('text')
+    for name in ('x.npz', 'y.npz'):
+        with pytest.raises(ValueError, match=f'{name} is not a prediction file'):
+            load_predictions(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        load_predictions(tmp_path / 'z.npz')
