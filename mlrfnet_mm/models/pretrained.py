@@ -34,7 +34,8 @@ class TimmPretrained:
 
     Raises:
         FileNotFoundError: no such file, or the hub cannot be reached.
-        ValueError: a name that timm does not know, or keys or shapes that do not fit.
+        ValueError: a name that timm does not know, keys or shapes that do not fit, or other
+            initialisers beside this one.
     """
 
     def __init__(self, checkpoint: str) -> None:
@@ -42,6 +43,11 @@ class TimmPretrained:
 
     def __call__(self, module: nn.Module) -> None:
         """Load into ``module`` and mark it as initialised, down to its last child."""
+        if isinstance(getattr(module, 'init_cfg', None), list):
+            raise ValueError(
+                'TimmPretrained fills the whole backbone, so that init_cfg must be this one dict; '
+                f'the others would overwrite it: {module.init_cfg}'
+            )
         weights = self._read()
         wanted = set(module.state_dict())
         weights = {k: v for k, v in weights.items() if k in wanted or not k.startswith(CLASSIFIERS)}
