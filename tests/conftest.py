@@ -12,6 +12,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests import `reference`
 os.environ.setdefault('HF_HUB_OFFLINE', '1')  # no test asks a hub
 
 
+class Evil:
+    """Its pickle calls ``open(path, 'w')``."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), 'w'))
+
+
 @pytest.fixture(scope='session')
 def phantom(tmp_path_factory):
     """A small generated data set: 80 patients at 64 x 64."""

@@ -76,6 +76,15 @@ def test_the_paper_s_recipe():
         'val_cfg.type': 'mlrfnet_mm.LossValLoop',
         'default_hooks.checkpoint.save_best': 'val/loss',
         'train_dataloader.dataset.protocol': 'official',
+        'train_dataloader.sampler.shuffle': True,
+        'val_dataloader.sampler.shuffle': False,
+        'test_dataloader.sampler.shuffle': False,
+        **{f'{part}_dataloader.dataset.split': part for part in ('train', 'val', 'test')},
+        'model.backbone.init_cfg.type': 'mlrfnet_mm.TimmPretrained',
+        'model.backbone.init_cfg.checkpoint': 'res2net50_26w_4s.in1k',
+        'default_hooks.sync_buffers.type': 'SyncBuffersHook',
+        'randomness.seed': 0,
+        'param_scheduler.by_epoch': True,
     }
     assert {k: flat[k] for k in expected} == expected
     (stop,) = cfg.custom_hooks
@@ -106,6 +115,8 @@ def test_data_path_of_the_main_config(part, phantom):
     """From the file to the network's input: 224 pixels of a resize to 256, normalised RGB."""
     cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
     dataset = DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset, data_root=str(phantom)))
+    assert dataset.metainfo['split'] == part
+    assert cfg[f'{part}_dataloader'].dataset.pipeline[1].interpolation == 'area'
     item = dataset[0]
     assert item['inputs'].shape == (3, 224, 224)
     assert item['inputs'].dtype == torch.uint8

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, Evil
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import DATASETS, RUNNERS
@@ -130,6 +130,8 @@ def test_resume_goes_on_where_it_was(trained, tmp_path):
     assert isinstance(history, HistoryBuffer)
     before = trained.message_hub.get_scalar('train/loss').data[0][:12]
     assert history.data[0][:12].tolist() == before.tolist()
+    counts = trained.message_hub.get_scalar('train/loss').data[1][:12]
+    assert history.data[1][:12].tolist() == counts.tolist()
     assert len(history.data[0]) == 18
 
 
@@ -151,16 +153,6 @@ def test_a_test_run_does_not_touch_the_training_data(trained, tmp_path):
     runner = build(tmp_path, hooks, load_from=f'{trained.work_dir}/epoch_2.pth')
     runner.test()
     assert isinstance(runner._train_dataloader, dict)  # still a config: nothing was built
-
-
-class Evil:
-    """Its pickle calls ``open(path, 'w')``."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), 'w'))
 
 
 @pytest.mark.parametrize('resume', [False, True])
@@ -342,3 +334,34 @@ def test_validation_alone_runs(trained, tmp_path):
     runner = build(tmp_path, load_from=f'{trained.work_dir}/epoch_2.pth')
     assert runner.val()['val/loss'] > 0
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_count_is_saved_when_the_epoch_was_not_the_best(tmp_path):
+    hook = dict(EARLY, patience=2, min_delta=10.0)
+    plain = {f'default_hooks.checkpoint.{k}': None for k in ('save_best', 'rule')}
+    build(tmp_path, [hook], **plain, **{'train_cfg.max_epochs': 2}).train()
+    resumed = build(tmp_path, [hook], resume=True, **plain, **{'train_cfg.max_epochs': 9})
+    resumed.train()
+    assert resumed.epoch == 3
+
+
+def test_early_stopping_on_another_metric_counts_afresh(tmp_path):
+    hook = dict(EARLY, patience=2, min_delta=10.0)
+    build(tmp_path, [hook], **{'train_cfg.max_epochs': 2}).train()
+    other = dict(hook, monitor='auc/mean', rule='greater')
+    resumed = build(tmp_path, [other], resume=True, **{'train_cfg.max_epochs': 9})
+    resumed.train()
+    assert resumed.epoch == 5  # 3 sets the best, 4 and 5 count; the loss's state would stop at 3
+
+
+def test_resume_of_nothing_needs_the_initial_weights(tmp_path):
+    init_cfg = dict(type='mlrfnet_mm.TimmPretrained', checkpoint='nowhere.pth')
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        build(tmp_path, resume=True, **{'model.backbone.init_cfg': init_cfg}).train()
+
+
+def test_load_mode_is_undone_after_an_error(monkeypatch):
+    monkeypatch.delenv(FORCE_ON, raising=False)
+    with pytest.raises(OSError, match='full'), torch_load_mode(weights_only=True):
+        raise OSError('full')
+    assert FORCE_ON not in os.environ

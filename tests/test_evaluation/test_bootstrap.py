@@ -152,3 +152,13 @@ def test_bootstrap_by_image_agrees_with_delong():
     bootstrap = percentile_interval(bootstrap_auc(scores, labels, np.arange(600)))
     np.testing.assert_allclose(bootstrap, delong_interval(scores, labels), atol=0.015)
     assert (bootstrap[0] < roc_auc(scores, labels)).all()
+
+
+def test_a_replicate_without_negatives_has_neither_area():
+    labels = np.array([[0.0], [1.0], [1.0]])
+    auc, ap = bootstrap_areas(np.array([[0.1], [0.5], [0.9]]), labels, np.arange(3), 50, 0)
+    _, weights = patient_weights(np.arange(3), 50, 0)
+    one_sided = (weights[:, 0] == 0) | (weights[:, 0] == 3)
+    assert (weights[:, 0] == 0).any()
+    np.testing.assert_array_equal(np.isnan(auc[:, 0]), one_sided)
+    np.testing.assert_array_equal(np.isnan(ap[:, 0]), one_sided)

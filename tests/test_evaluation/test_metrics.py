@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import Evil
 from mmpretrain.structures import DataSample
 from sklearn.metrics import roc_auc_score
 
@@ -70,3 +71,18 @@ def test_mean_loss_is_over_images_and_needs_its_loop():
     assert metric.evaluate(5) == {'val/loss': 2.0}
     with pytest.raises(ValueError, match='LossValLoop'):
         metric.process(None, [dict()])
+
+
+def test_half_precision_scores_are_taken():
+    sample = dict(make_samples(1)[0])
+    sample['pred_score'] = sample['pred_score'].bfloat16()
+    metric = MultiLabelAUC()
+    metric.process(None, [sample])
+    assert metric.results[0][0].dtype == np.float32
+
+
+def test_predictions_with_a_pickle_are_refused(tmp_path):
+    np.savez(tmp_path / 'evil.npz', scores=np.array([Evil(tmp_path / 'called')], object))
+    with pytest.raises(ValueError, match='allow_pickle'):
+        Predictions.load(tmp_path / 'evil.npz')
+    assert not (tmp_path / 'called').exists()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -127,3 +129,19 @@ def test_undefined_is_nan_and_left_out_of_the_macro_average():
     assert np.isnan(hernia['precision'])
     assert points.macro[4] == points.values[0, 4]  # precision: Edema only
     assert points.macro[1] == pytest.approx(points.values[0, 1] / 2)
+
+
+def test_a_score_at_the_threshold_is_called():
+    cells = confusion_counts(np.array([[0.5], [0.5]]), np.array([[1.0], [0.0]]), np.array([0.5]))
+    assert cells.sum(0).tolist() == [[1, 1, 0, 0]]
+
+
+def test_sensitivity_survives_rounding():
+    scores = np.arange(101.0)[:, None]  # 100 positives; 0.07 * 100 is 7.000000000000001
+    assert choose_thresholds(scores, (scores > 0).astype(float), 'sensitivity=0.07') == 94
+
+
+def test_other_classes_are_refused():
+    val = make('val', seed=1)
+    with pytest.raises(ValueError, match='classes differ'):
+        operating_points(make(), replace(val, classes=val.classes[::-1]), replicates=2)

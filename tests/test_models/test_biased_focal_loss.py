@@ -149,3 +149,11 @@ def test_bad_parameters_are_named(kwargs):
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r'\(2, 3\) and \(2, 4\)'):
         biased_focal_loss(torch.zeros(2, 3), torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize('gamma', [0.05, 0.5, 1.0, 2.0])
+def test_a_negative_at_the_shift_itself_has_no_loss(gamma):
+    logits = torch.zeros(1, requires_grad=True)
+    loss = biased_focal_loss(logits, torch.zeros(1), gamma=gamma, shift=0.5)
+    loss.sum().backward()
+    assert loss.item() == logits.grad.item() == 0

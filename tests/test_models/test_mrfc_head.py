@@ -109,3 +109,18 @@ def test_trains_and_predicts_through_mmpretrains_interface():
     torch.testing.assert_close(losses['loss'], head.loss_module(head(feats), target))
     predicted = head.predict(feats, samples)
     torch.testing.assert_close(predicted[1].pred_score, torch.sigmoid(head(feats))[1])
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'expected'), [({}, [0, 1, 2]), (dict(thr=0.7), [1, 2]), (dict(topk=1), [2])]
+)
+def test_predicted_labels(kwargs, expected):
+    head = MRFCHead(3, (4,), 0.0, **kwargs)
+    for i in range(3):
+        head.classifiers[0].weight.data[i] = i / 4  # logits 0, 1, 2: scores 0.5, 0.73, 0.88
+    (sample,) = head.predict((torch.ones(1, 4, 2, 2),), [DataSample()])
+    assert sample.pred_label.tolist() == expected
+
+
+def test_default_weights_are_the_paper_s_from_high_to_low_resolution():
+    assert MRFCHead().lam == (0.5, 0.3, 0.1)

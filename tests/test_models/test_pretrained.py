@@ -1,6 +1,8 @@
 import pytest
 import timm
 import torch
+from conftest import Evil
+from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from safetensors.torch import save_file
 
@@ -120,12 +122,38 @@ def test_missing_file_and_unknown_name():
         build('res3net50')
 
 
-def test_a_pickle_that_calls_something_is_refused(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (open, (str(tmp_path / 'called'), 'w'))
-
-    torch.save({'conv1.weight': Evil()}, tmp_path / 'evil.pth')
+@pytest.mark.parametrize('name', ['resnet50.tv_in1k', None])
+def test_a_pickle_that_calls_something_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
+    file = tmp_path / f'{name or "evil"}.pth'
+    torch.save({'conv1.weight': Evil(tmp_path / 'called')}, file)
     with pytest.raises(Exception, match='[Ww]eights.only'):
-        TimmPretrained(str(tmp_path / 'evil.pth'))(torch.nn.Identity())
+        TimmPretrained(name or str(file))(torch.nn.Identity())
     assert not (tmp_path / 'called').exists()
+
+
+def test_children_with_an_init_cfg_keep_the_weights(tmp_path):
+    class Child(BaseModule):
+        def __init__(self):
+            super().__init__(init_cfg=dict(type='Constant', layer='Linear', val=7.0))
+            self.linear = torch.nn.Linear(2, 2)
+
+    class Net(BaseModule):
+        def __init__(self, checkpoint):
+            super().__init__(init_cfg=dict(type='mlrfnet_mm.TimmPretrained', checkpoint=checkpoint))
+            self.child = Child()
+
+    weights = {'child.linear.weight': torch.eye(2), 'child.linear.bias': torch.ones(2)}
+    torch.save(weights, tmp_path / 'w.pth')
+    net = Net(str(tmp_path / 'w.pth'))
+    net.init_weights()
+    assert torch.equal(net.child.linear.weight, torch.eye(2))
+
+
+@pytest.mark.parametrize('prefix', ['fc.', 'head.fc.', 'classifier.'])
+def test_classifiers_of_all_names_are_left_out(tmp_path, prefix):
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    weights = {k: v + 1 for k, v in net.state_dict().items()}
+    torch.save({**weights, f'{prefix}weight': torch.zeros(1)}, tmp_path / 'w.pth')
+    TimmPretrained(str(tmp_path / 'w.pth'))(net)
+    assert torch.equal(net[0].weight, weights['0.weight'])
