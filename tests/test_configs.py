@@ -116,6 +116,7 @@ def test_data_path_of_the_main_config(part, phantom):
     cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
     dataset = DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset, data_root=str(phantom)))
     assert dataset.metainfo['split'] == part
+    assert dataset.metainfo['dataset'] == 'generated phantom'  # never passes for the real one
     assert cfg[f'{part}_dataloader'].dataset.pipeline[1].interpolation == 'area'
     item = dataset[0]
     assert item['inputs'].shape == (3, 224, 224)

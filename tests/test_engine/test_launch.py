@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from mmengine.config import Config
 
@@ -42,5 +44,13 @@ def test_checkpoint_from_a_work_dir(tmp_path):
     assert resolve_checkpoint(str(tmp_path)) == '/somewhere/epoch_3.pth'
     (tmp_path / 'best_val_loss_epoch_2.pth').touch()
     assert resolve_checkpoint(str(tmp_path)) == str(tmp_path / 'best_val_loss_epoch_2.pth')
+    old = tmp_path / 'best_val_loss_epoch_9.pth'  # of an earlier run in the same folder
+    old.touch()
+    os.utime(old, (1, 1))
+    assert resolve_checkpoint(str(tmp_path)) == str(tmp_path / 'best_val_loss_epoch_2.pth')
+    new = tmp_path / 'best_val_loss_epoch_1.pth'
+    new.touch()
+    os.utime(tmp_path / 'best_val_loss_epoch_2.pth', (2, 2))
+    assert resolve_checkpoint(str(tmp_path)) == str(new)
     with pytest.raises(FileNotFoundError, match='no checkpoint .*nowhere.pth'):
         resolve_checkpoint(str(tmp_path / 'nowhere.pth'))
