@@ -12,6 +12,7 @@ from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
@@ -21,6 +22,7 @@ def _registry(name: str, parent: Registry, location: str) -> Registry:
 
 
 DATASETS = _registry('dataset', MMENGINE_DATASETS, 'datasets')
+TRANSFORMS = _registry('transform', MMENGINE_TRANSFORMS, 'datasets.transforms')
 MODELS = _registry('model', MMENGINE_MODELS, 'models')
 WEIGHT_INITIALIZERS = _registry('weight initializer', MMENGINE_WEIGHT_INITIALIZERS, 'models')
 METRICS = _registry('metric', MMENGINE_METRICS, 'evaluation')

@@ -13,6 +13,7 @@ default_hooks = dict(
         rule='less',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    draws=dict(type='mlrfnet_mm.SeedDrawsHook'),  # augmentation by (seed, epoch, index)
     sync_buffers=dict(type='SyncBuffersHook'),  # one set of BatchNorm statistics on all processes
 )
 env_cfg = dict(

@@ -5,33 +5,27 @@ Classification and Localization of Common Thorax Diseases", CVPR 2017.
 https://nihcc.app.box.com/v/ChestXray-NIHCC (provided by the NIH Clinical Center)
 """
 
-import os
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
-from mmpretrain.datasets import BaseDataset
 
 from mlrfnet_mm.datasets.chestxray14_tables import (
     FINDINGS,
-    PHANTOM_MANIFEST,
     index_images,
     list_names,
     read_split,
 )
 from mlrfnet_mm.datasets.tables import refuse, summary_line
+from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 from mlrfnet_mm.registry import DATASETS
 
-DEFAULT_ROOT = 'data/ChestX-ray14'
-ROOT_VARIABLE = 'XRAY14_ROOT'
 URL = 'https://nihcc.app.box.com/v/ChestXray-NIHCC'
 
 
 @DATASETS.register_module()
-class ChestXray14(BaseDataset):
+class ChestXray14(XrayDataset):
     """ChestX-ray14 in the folder layout and file formats that NIH gives out.
 
     Two protocols, whose numbers must not be compared (17,920 official test images are in the
@@ -75,6 +69,8 @@ class ChestXray14(BaseDataset):
     """
 
     METAINFO = dict(dataset='ChestX-ray14', classes=FINDINGS)
+    default_root = 'data/ChestX-ray14'
+    root_variable = 'XRAY14_ROOT'
 
     def __init__(
         self,
@@ -88,36 +84,16 @@ class ChestXray14(BaseDataset):
         lazy_init: bool = False,
         serialize_data: bool = True,
     ) -> None:
-        origins = {
-            'the argument data_root': data_root,
-            f'the environment variable {ROOT_VARIABLE}': os.environ.get(ROOT_VARIABLE),
-            f'the default (no data_root given, {ROOT_VARIABLE} not set)': DEFAULT_ROOT,
-        }
-        self.root_origin, root = next((key, root) for key, root in origins.items() if root)
         self.lists = list_names(protocol, split, lists)
         super().__init__(
-            ann_file='',
-            data_root=os.path.expanduser(root),
+            data_root,
+            dict(protocol=protocol, split=split),
             pipeline=pipeline,
             test_mode=test_mode,
             indices=indices,
-            lazy_init=True,
+            lazy_init=lazy_init,
             serialize_data=serialize_data,
         )
-        # Not through the `metainfo` argument: there mmengine takes strings for file names.
-        self._metainfo.update(protocol=protocol, split=split)
-        if os.path.isfile(os.path.join(self.data_root, PHANTOM_MANIFEST)):
-            self._metainfo['dataset'] = 'generated phantom'  # no number of it passes for a real one
-        if not lazy_init:
-            self.full_init()
-
-    def full_init(self) -> None:
-        """Read the tables, once, and log one line about them."""
-        if self._fully_initialized:
-            return
-        super().full_init()
-        kept = '' if self._indices is None else f' (`indices` keeps {len(self):,} of the images)'
-        print_log(self._summary + kept, logger='current')
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One lean item an image: ``gt_score`` as 14 bytes, an array only in `get_data_info`."""
@@ -139,7 +115,7 @@ class ChestXray14(BaseDataset):
             raise FileNotFoundError(
                 f'ChestX-ray14: {error}\n'
                 f'The folder {root.absolute()} is from {self.root_origin}. Get the data set from '
-                f'{URL} and set {ROOT_VARIABLE} to its folder; `make train` runs on generated '
+                f'{URL} and set {self.root_variable} to its folder; `make train` runs on generated '
                 'data instead.'
             ) from None
         patients, findings = table.labels
@@ -160,39 +136,13 @@ class ChestXray14(BaseDataset):
             for name in table.lines
         ]
 
-    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """The layout of mmengine's by one join, instead of an array for each item."""
-        items = [pickle.dumps(item, protocol=4) for item in self.data_list]
-        self.data_list.clear()
-        ends = np.cumsum([len(item) for item in items], dtype=np.int64)
-        return np.frombuffer(b''.join(items), np.uint8), ends
-
-    def get_data_info(self, idx: int) -> dict[str, Any]:
-        """The item without its image; ``gt_score`` is float32 of shape ``(14,)``."""
-        info = super().get_data_info(idx)
-        info['gt_score'] = np.frombuffer(info['gt_score'], np.uint8).astype(np.float32)
-        return info
+    def encode(self, item: dict[str, Any]) -> np.ndarray:
+        """The 14 bytes as float32."""
+        return np.frombuffer(item['gt_score'], np.uint8).astype(np.float32)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Indices of the item's findings; empty for "No Finding"."""
         return np.flatnonzero(self.get_data_info(idx)['gt_score']).tolist()
-
-    def prepare_data(self, idx: int) -> Any:
-        """The item after the pipeline; each error names the image, and no image is left out.
-
-        Raises:
-            RuntimeError: if a transform fails, or if one returns None, on which mmengine would
-                take another image instead.
-        """
-        info = self.get_data_info(idx)
-        path = info['img_path']
-        try:
-            data = self.pipeline(info)
-        except Exception as error:
-            raise RuntimeError(f'{path}: {type(error).__name__}: {error}') from error
-        if data is None:
-            raise RuntimeError(f'{path}: the pipeline returned None instead of this image')
-        return data
 
     def extra_repr(self) -> list[str]:
         """Protocol, split and folder, for ``repr``."""

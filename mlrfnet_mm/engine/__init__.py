@@ -1,7 +1,13 @@
-"""What mmengine lacks for this project: a runner, a loop and two hooks over its own."""
+"""What mmengine lacks for this project: a runner, a loop and hooks over its own."""
 
-from .hooks import PlainCheckpointHook, ResumableEarlyStoppingHook
+from .hooks import PlainCheckpointHook, ResumableEarlyStoppingHook, SeedDrawsHook
 from .loops import LossValLoop
 from .runner import SafeRunner
 
-__all__ = ['LossValLoop', 'PlainCheckpointHook', 'ResumableEarlyStoppingHook', 'SafeRunner']
+__all__ = [
+    'LossValLoop',
+    'PlainCheckpointHook',
+    'ResumableEarlyStoppingHook',
+    'SafeRunner',
+    'SeedDrawsHook',
+]

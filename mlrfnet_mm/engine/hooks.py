@@ -1,13 +1,13 @@
-"""Checkpoints that load weights-only anywhere, and early stopping that survives a resume."""
+"""Plain checkpoints, early stopping that survives a resume, draws that can be repeated."""
 
 import os
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.hooks import CheckpointHook, EarlyStoppingHook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.utils import apply_to
 
 from mlrfnet_mm.registry import HOOKS
@@ -141,3 +141,27 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
             self._key,
             dict(monitor=self.monitor, wait_count=self.wait_count, best_score=self.best_score),
         )
+
+
+@HOOKS.register_module()
+class SeedDrawsHook(Hook):
+    """Augmentation and soft labels that depend on seed, epoch and image index alone.
+
+    So they are the same for any number of workers and processes, and a resumed run goes on as the
+    whole one would have. Works on data sets with ``set_draws`` (all of this project's), also inside
+    mmengine's wrappers; others are left alone. In training by iterations, which has no epochs, the
+    draws come from the workers' own generators.
+    """
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Tell the data sets seed and epoch, before the workers begin with them."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            return
+        datasets = [runner.train_dataloader.dataset]
+        while datasets:
+            dataset = datasets.pop()
+            if hasattr(dataset, 'set_draws'):
+                dataset.set_draws(runner.seed, runner.epoch)
+            datasets += getattr(dataset, 'datasets', [])
+            if hasattr(dataset, 'dataset'):
+                datasets.append(dataset.dataset)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 
-from mlrfnet_mm.datasets import ChestXray14, chestxray14
+from mlrfnet_mm.datasets import ChestXray14, xray_dataset
 from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS, is_validation, read_split
 from mlrfnet_mm.datasets.tables import stable_bucket, summary_line
 
@@ -164,7 +164,7 @@ def test_indices(root: Path, indices: int | list[int], expected: list[str]) -> N
 
 def test_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(chestxray14, 'print_log', lambda line, logger: lines.append(line))
+    monkeypatch.setattr(xray_dataset, 'print_log', lambda line, logger: lines.append(line))
     dataset = ChestXray14(str(root), indices=2)
     dataset.full_init()
     rest = ', '.join(f'{name} 0' for name in FINDINGS[2:10])

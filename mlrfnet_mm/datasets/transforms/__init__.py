@@ -1,0 +1,1 @@
+"""Transforms that mmpretrain lacks: grey images from file to device."""

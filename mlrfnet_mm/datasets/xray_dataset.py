@@ -1,0 +1,118 @@
+"""What the chest X-ray data sets have in common, over mmpretrain's BaseDataset."""
+
+import os
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmpretrain.datasets import BaseDataset
+
+from mlrfnet_mm.datasets.chestxray14_tables import PHANTOM_MANIFEST
+
+
+class XrayDataset(BaseDataset):
+    """Base of the data sets: where the folder is, lean items, errors that name the image.
+
+    A subclass gives ``default_root`` and ``root_variable``, sets ``self._summary`` in
+    ``load_data_list`` (one line for the log) and turns an item's label code into ``gt_score`` in
+    ``encode``.
+
+    Args:
+        data_root: the folder; ``~`` is expanded. ``None`` takes the environment variable
+            ``root_variable`` and, if that is not set, ``default_root``.
+        stamp: plain strings for ``metainfo``, to stamp numbers with: ``protocol``, ``split``, …
+        pipeline: transforms, or their configs in mmpretrain's registry.
+        test_mode: as in mmengine.
+        indices: the first so many images, or the images to keep, as in mmengine.
+        lazy_init: read nothing before the first use.
+        serialize_data: keep the items in one array that all workers share.
+    """
+
+    default_root: str
+    root_variable: str
+    _summary: str
+
+    def __init__(
+        self,
+        data_root: str | None,
+        stamp: Mapping[str, str],
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        lazy_init: bool = False,
+        serialize_data: bool = True,
+    ) -> None:
+        origins = {
+            'the argument data_root': data_root,
+            f'the environment variable {self.root_variable}': os.environ.get(self.root_variable),
+            f'the default (no data_root given, {self.root_variable} not set)': self.default_root,
+        }
+        self.root_origin, root = next((key, root) for key, root in origins.items() if root)
+        super().__init__(
+            ann_file='',
+            data_root=os.path.expanduser(root),
+            pipeline=pipeline,
+            test_mode=test_mode,
+            indices=indices,
+            lazy_init=True,
+            serialize_data=serialize_data,
+        )
+        self._draws = torch.full((2,), -1).share_memory_()  # seed and epoch, seen by all workers
+        # Not through the `metainfo` argument: there mmengine takes strings for file names.
+        self._metainfo.update(stamp)
+        if os.path.isfile(os.path.join(self.data_root, PHANTOM_MANIFEST)):
+            self._metainfo['dataset'] = 'generated phantom'  # no number of it passes for a real one
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Read the tables, once, and log one line about them."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        kept = '' if self._indices is None else f' (`indices` keeps {len(self):,} of the images)'
+        print_log(self._summary + kept, logger='current')
+
+    def encode(self, item: dict[str, Any]) -> np.ndarray:
+        """Return ``gt_score``, float32 of shape ``(K,)``, from the item's ``gt_score`` bytes."""
+        raise NotImplementedError
+
+    def set_draws(self, seed: int, epoch: int) -> None:
+        """Make every draw of an image depend on (seed, epoch, index), in all workers."""
+        self._draws.copy_(torch.tensor([seed, epoch]))
+
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """The layout of mmengine's by one join, instead of an array for each item."""
+        items = [pickle.dumps(item, protocol=4) for item in self.data_list]
+        self.data_list.clear()
+        ends = np.cumsum([len(item) for item in items], dtype=np.int64)
+        return np.frombuffer(b''.join(items), np.uint8), ends
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """The item without its image; ``gt_score`` is float32 of shape ``(K,)``."""
+        info = super().get_data_info(idx)
+        seed, epoch = self._draws.tolist()
+        if seed >= 0:
+            info['draw'] = (seed, epoch, info['sample_idx'])
+        info['gt_score'] = self.encode(info)
+        return info
+
+    def prepare_data(self, idx: int) -> Any:
+        """The item after the pipeline; each error names the image, and no image is left out.
+
+        Raises:
+            RuntimeError: if a transform fails, or if one returns None, on which mmengine would
+                take another image instead.
+        """
+        info = self.get_data_info(idx)
+        path = info['img_path']
+        try:
+            data = self.pipeline(info)
+        except Exception as error:
+            raise RuntimeError(f'{path}: {type(error).__name__}: {error}') from error
+        if data is None:
+            raise RuntimeError(f'{path}: the pipeline returned None instead of this image')
+        return data
