@@ -26,6 +26,7 @@ RUNNER_KEYS = {
     'detect_anomalous_params',
     'trust_checkpoint',
     'load_strict',
+    'channels_last',
 } - {'self', 'cfg'}
 
 

@@ -10,7 +10,9 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import nn
+from torch.utils.data import DataLoader
 
+from mlrfnet_mm.engine.machine import complete_loader, describe
 from mlrfnet_mm.registry import RUNNERS
 
 FORCE_ON = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -72,6 +74,10 @@ class SafeRunner(Runner):
     - A resume does not ask for the weights that the checkpoint replaces anyway.
     - A local checkpoint takes its name only when it is written whole.
     - Several processes run without a GPU too (gloo); mmengine selects a CUDA device regardless.
+    - What a data loader's config leaves open (``num_workers``, ``persistent_workers``,
+      ``pin_memory``) is chosen for the machine, and the log says how.
+    - ``channels_last=True`` in the config lays out the convolutions' weights that way, and the
+      features follow; on GPUs only. (``compile=True`` is mmengine's own.)
     """
 
     @property
@@ -107,6 +113,32 @@ class SafeRunner(Runner):
             # Runner.resume runs this string as a Python config; mmengine itself never writes it.
             checkpoint.get('meta', {}).pop('config', None)
         return checkpoint
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Build, and lay out for channels-last if the config says so.
+
+        Raises:
+            ValueError: channels-last without a GPU.
+        """
+        self.logger.info(describe())
+        built = super().build_model(model)
+        if not self.cfg.get('channels_last', False):
+            return built
+        if get_device() == 'cpu':
+            raise ValueError(
+                'channels_last=True needs a GPU: on CPUs it gains little, and torch 2.14.1 was '
+                'seen to corrupt its memory there, training convolutions of 4 channels'
+            )
+        return built.to(memory_format=torch.channels_last)
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Build with :func:`~mlrfnet_mm.engine.machine.complete_loader`."""
+        if isinstance(dataloader, dict):
+            dataloader = complete_loader(dataloader)
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def _init_model_weights(self) -> None:
         if self._resume and (self._load_from or find_latest_checkpoint(self.work_dir)):

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, torch_load_mode
 
@@ -365,3 +365,30 @@ def test_load_mode_is_undone_after_an_error(monkeypatch):
     with pytest.raises(OSError, match='full'), torch_load_mode(weights_only=True):
         raise OSError('full')
     assert FORCE_ON not in os.environ
+
+
+class Drawn(Noise):
+    """Notes what a hook tells it."""
+
+    def __init__(self):
+        self.told = []
+
+    def set_draws(self, seed, epoch):
+        self.told.append((seed, epoch))
+
+
+@pytest.mark.parametrize('wrapped', [False, True])
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_draws_know_seed_and_epoch(tmp_path, wrapped, by_epoch):
+    inner = Drawn()  # mmengine copies it
+    loop = dict(by_epoch=True, max_epochs=3) if by_epoch else dict(by_epoch=False, max_iters=3)
+    runner = build(tmp_path, randomness=dict(seed=7))
+    runner._train_dataloader['dataset'] = ConcatDataset([inner]) if wrapped else inner
+    runner._train_loop = dict(**loop, val_interval=10)
+    runner.log_processor.by_epoch = by_epoch
+    runner._hooks = [hook for hook in runner._hooks if type(hook).__name__ == 'SeedDrawsHook']
+    runner.train()
+    used = runner.train_dataloader.dataset
+    used = used.datasets[0] if wrapped else used
+    # one long "epoch" must not repeat the draws of every pass: the workers' generators draw then
+    assert used.told == ([(7, 0), (7, 1), (7, 2)] if by_epoch else [])

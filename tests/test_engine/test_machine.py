@@ -1,0 +1,99 @@
+"""Settings by machine: what the config says stays, what it leaves open is chosen."""
+
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from test_engine.test_runner import build
+
+from mlrfnet_mm.engine import machine
+from mlrfnet_mm.engine import runner as runner_module
+
+
+@pytest.mark.parametrize(
+    ('gpu', 'cores', 'processes', 'workers'),
+    [(False, 2, 1, 1), (False, 64, 1, 1), (True, 2, 1, 1), (True, 8, 1, 7), (True, 64, 8, 7),
+     (True, 64, 1, 8), (True, 1, 1, 1)],
+)  # fmt: skip
+def test_loader_defaults(monkeypatch, gpu, cores, processes, workers):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    monkeypatch.setattr(machine, 'cores', lambda: cores)
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', str(processes))
+    expected = dict(num_workers=workers, persistent_workers=True, pin_memory=gpu)
+    assert machine.loader_defaults() == expected
+
+
+def test_the_config_wins():
+    given = dict(num_workers=5, persistent_workers=False, pin_memory=True, batch_size=3)
+    assert machine.complete_loader(given) == given
+
+
+def test_no_workers_do_not_persist():
+    loader = machine.complete_loader(dict(num_workers=0))
+    assert loader['persistent_workers'] is False
+
+
+def test_the_runner_fills_its_loaders(tmp_path):
+    runner = build(tmp_path)
+    runner._train_dataloader.pop('num_workers')
+    loader = runner.build_dataloader(runner._train_dataloader, seed=0)
+    assert loader.num_workers == 1 and loader.persistent_workers
+    assert 'cores' in (tmp_path / runner.timestamp / f'{runner.timestamp}.log').read_text()
+
+
+@pytest.mark.parametrize('memory', [*range(8, 60, 5), 96, 127, 128, 129, 1000, 1024, 5000])
+def test_largest_batch(memory):
+    asked = []
+
+    def fits(size):
+        asked.append(size)
+        return size <= memory
+
+    expected = min(memory, 1024) // 8 * 8
+    assert machine.largest_batch(fits) == expected
+    assert len(asked) < 16 and max(asked) <= 1024
+
+
+def test_no_batch_fits():
+    with pytest.raises(ValueError, match='not even a batch of 8'):
+        machine.largest_batch(lambda size: False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_batch_size_needs_a_gpu():
+    with pytest.raises(ValueError, match='needs a GPU'):
+        machine.find_batch_size(Config())
+
+
+def weights(work_dir):
+    return torch.load(work_dir / 'epoch_2.pth', weights_only=True)['state_dict']
+
+
+def test_channels_last(tmp_path, monkeypatch):
+    image = torch.randn(2, 3, 8, 8)
+    plain = build(tmp_path / 'plain').model.eval()
+    with pytest.raises(ValueError, match='channels_last=True needs a GPU'):
+        build(tmp_path / 'cpu', channels_last=True)
+    monkeypatch.setattr(runner_module, 'get_device', lambda: 'cuda')
+    model = build(tmp_path / 'fast', channels_last=True).model.eval()
+    weight = model.backbone.layer1[0].conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    model.load_state_dict(plain.state_dict())
+    assert model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        torch.testing.assert_close(model(image), plain(image), atol=1e-6, rtol=1e-5)
+
+
+def test_compile_trains_the_same(tmp_path, run):
+    build(tmp_path / 'plain').train()
+    code = f"""
+from test_engine.test_runner import build
+build({str(tmp_path / 'fast')!r}, compile=dict(backend='eager')).train()
+"""
+    # in a process of its own: under pytest, torch 2.14 aborts where it lists its operators
+    run(sys.executable, '-c', code, env=dict(PYTHONPATH=str(ROOT / 'tests')))
+    expected = weights(tmp_path / 'plain')
+    for key, tensor in weights(tmp_path / 'fast').items():
+        torch.testing.assert_close(tensor, expected[key], atol=1e-4, rtol=1e-4)
