@@ -2,7 +2,9 @@
 
 ::
 
-    image (N, 3, 224, 224)
+    image (N, 1, 224, 224) uint8
+      │  mlrfnet_mm.XrayDataPreprocessor
+    (N, 3, 224, 224) normalised
       │  mmpretrain.Res2Net-50, 26w x 4s, out_indices (1, 2, 3)
       ├─ U2 (N,  512, 28, 28) ─ ECA ─ 1x1 conv ─ (N, K, 784) ─ mean + 0.5 · softmax(99 μ)·μ ─ P1 ┐
       ├─ U3 (N, 1024, 14, 14) ─ ECA ─ 1x1 conv ─ (N, K, 196) ─ mean + 0.3 · softmax(99 μ)·μ ─ P2 ┤
@@ -11,9 +13,18 @@
                                                              loss: mlrfnet_mm.BiasedFocalLoss
 """
 
+from .data_preprocessor import XrayDataPreprocessor
 from .heads import MRFCHead
 from .losses import BiasedFocalLoss
 from .necks import ECANeck
 from .pretrained import TimmPretrained
+from .ten_crop import TenCropClassifier
 
-__all__ = ['BiasedFocalLoss', 'ECANeck', 'MRFCHead', 'TimmPretrained']
+__all__ = [
+    'BiasedFocalLoss',
+    'ECANeck',
+    'MRFCHead',
+    'TenCropClassifier',
+    'TimmPretrained',
+    'XrayDataPreprocessor',
+]
