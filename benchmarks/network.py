@@ -11,12 +11,13 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from mlrfnet_mm.engine.hooks import fold_batch_norm
 
@@ -39,7 +40,7 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def assemblies(config: str) -> dict[str, nn.Module]:
+def assemblies(config: str) -> dict[str, Any]:
     """Build the networks, with random weights."""
     model = Config.fromfile(config).model
     model.backbone.init_cfg = None
@@ -56,7 +57,7 @@ def assemblies(config: str) -> dict[str, nn.Module]:
     return {'stock': stock, 'MLRFNet': ours}
 
 
-def test_step(model: nn.Module, images: Tensor) -> Callable[[], object]:
+def test_step(model: Any, images: Tensor) -> Callable[[], object]:
     """Make a function that predicts one batch."""
 
     @torch.no_grad()
@@ -66,7 +67,7 @@ def test_step(model: nn.Module, images: Tensor) -> Callable[[], object]:
     return step
 
 
-def train_step(model: nn.Module, images: Tensor) -> Callable[[], object]:
+def train_step(model: Any, images: Tensor) -> Callable[[], object]:
     """Make a function that goes forward and backward through one batch."""
     samples = [DataSample().set_gt_score(torch.ones(14)).to(images.device) for _ in images]
 
@@ -83,7 +84,7 @@ def main() -> None:
     args = parse_args()
     networks = assemblies(args.config)
     if args.compile:
-        compiled = copy.deepcopy(networks['MLRFNet'])
+        compiled: Any = copy.deepcopy(networks['MLRFNet'])
         compiled.forward = torch.compile(compiled.forward)
         networks['MLRFNet, compiled'] = compiled
     tests = dict(networks)

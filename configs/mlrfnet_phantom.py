@@ -18,36 +18,10 @@ _base_.train_cfg.max_epochs = 4
 _base_.default_hooks.logger.interval = 10
 
 # 64 pixels instead of 224, cut from 72 instead of 256
-train_pipeline = [
-    dict(type='mmpretrain.LoadImageFromFile'),
-    dict(type='mmpretrain.Resize', scale=(72, 72), interpolation='area'),
-    dict(type='mmpretrain.RandomCrop', crop_size=64),
-    dict(type='mmpretrain.RandomFlip', prob=0.5, direction='horizontal'),
-    dict(
-        type='mmpretrain.Rotate',
-        magnitude_range=(0, 5),
-        magnitude_std='inf',  # uniform; the sign is drawn too
-        prob=1.0,
-        pad_val=0,
-        interpolation='bilinear',
-    ),
-    dict(type='mmpretrain.ColorJitter', contrast=0.1),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
-]
-test_pipeline = [
-    dict(type='mmpretrain.LoadImageFromFile'),
-    dict(type='mmpretrain.Resize', scale=(72, 72), interpolation='area'),
-    dict(type='mmpretrain.CenterCrop', crop_size=64),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
-]
-_base_.train_dataloader.dataset.pipeline = train_pipeline
-_base_.val_dataloader.dataset.pipeline = test_pipeline
-_base_.test_dataloader.dataset.pipeline = test_pipeline
+_base_.train_dataloader.dataset.pipeline[1].update(scale=72, crop_size=64)
+_base_.val_dataloader.dataset.pipeline[1].update(scale=72, crop_size=64)
+_base_.test_dataloader.dataset.pipeline[1].update(scale=72, crop_size=64)
 
 _base_.train_dataloader.dataset.data_root = 'data/phantom'
 _base_.val_dataloader.dataset.data_root = 'data/phantom'
 _base_.test_dataloader.dataset.data_root = 'data/phantom'
-
-_base_.train_dataloader.num_workers = 1  # beside the two training threads
-_base_.val_dataloader.num_workers = 1
-_base_.test_dataloader.num_workers = 1

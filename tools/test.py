@@ -22,6 +22,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', metavar='NPZ', help='file for scores, labels and image names')
     parser.add_argument(
+        '--ten-crop',
+        action='store_true',
+        help='mean score of the centre, the corners and their mirror images; ten times the work',
+    )
+    parser.add_argument(
         '--fuse-conv-bn',
         action='store_true',
         help='fold BatchNorm into the convolutions: the same scores to float rounding, sooner',
@@ -37,6 +42,8 @@ def main() -> None:
     cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
+    if args.ten_crop:
+        use_ten_crops(cfg)
     if args.fuse_conv_bn:
         cfg.setdefault('custom_hooks', []).append(dict(type='mlrfnet_mm.FuseBatchNormHook'))
     if args.out:
@@ -50,8 +57,26 @@ def main() -> None:
             print(f'predictions {args.out}')
 
 
+def use_ten_crops(cfg: Config) -> None:
+    """Test on ten crops of each image.
+
+    Raises:
+        ValueError: a model or a pipeline that has no such test.
+    """
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    geometry = [step for step in pipeline if step['type'] == 'mlrfnet_mm.XrayGeometry']
+    if cfg.model.type != 'mmpretrain.ImageClassifier' or len(geometry) != 1:
+        raise ValueError(
+            '--ten-crop needs a model of type mmpretrain.ImageClassifier and one '
+            f'mlrfnet_mm.XrayGeometry in the test pipeline, got {cfg.model.type} and '
+            f'{[step["type"] for step in pipeline]}'
+        )
+    cfg.model.type = 'mlrfnet_mm.TenCropClassifier'
+    geometry[0]['crop'] = 'ten'
+
+
 def save_predictions(cfg: Config, out: str) -> None:
-    """Tell the evaluator's MultiLabelAUC to save its predictions.
+    """Tell the evaluator's MultiLabelAUC or StudyAUC to save its predictions.
 
     Raises:
         ValueError: another suffix than .npz, or no such metric in the config.
@@ -59,9 +84,10 @@ def save_predictions(cfg: Config, out: str) -> None:
     if not out.endswith('.npz'):
         raise ValueError(f'--out must end in .npz, got {out}')
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    writers = [metric for metric in metrics if metric.type == 'mlrfnet_mm.MultiLabelAUC']
+    known = ('mlrfnet_mm.MultiLabelAUC', 'mlrfnet_mm.StudyAUC')
+    writers = [metric for metric in metrics if metric.type in known]
     if not writers:
-        raise ValueError('--out needs an mlrfnet_mm.MultiLabelAUC in test_evaluator; there is none')
+        raise ValueError(f'--out needs {" or ".join(known)} in test_evaluator; there is none')
     writers[0].out = out
 
 

@@ -57,6 +57,8 @@ class ChestXray14(XrayDataset):
             ``train``, ``val`` and ``test`` (chexnet). What is not named keeps its default, see
             ``LISTS``.
         pipeline: transforms, or their configs in mmpretrain's registry.
+        prepared: folder of a prepared store, ``None`` (find it) or ``False``; see `XrayDataset`.
+            With a store the images themselves may be absent.
         test_mode: as in mmengine.
         indices: the first so many images, or the images to keep, as in mmengine.
         lazy_init: read nothing before the first use.
@@ -79,6 +81,7 @@ class ChestXray14(XrayDataset):
         split: str = 'train',
         lists: Mapping[str, str] | None = None,
         pipeline: Sequence[dict | Callable] = (),
+        prepared: str | bool | None = None,
         test_mode: bool = False,
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
@@ -89,6 +92,7 @@ class ChestXray14(XrayDataset):
             data_root,
             dict(protocol=protocol, split=split),
             pipeline=pipeline,
+            prepared=prepared,
             test_mode=test_mode,
             indices=indices,
             lazy_init=lazy_init,
@@ -101,7 +105,7 @@ class ChestXray14(XrayDataset):
         protocol, split = self._metainfo['protocol'], self._metainfo['split']
         try:
             table = read_split(root, protocol, split, self.lists)
-            folders = index_images(root)
+            folders = self._folders(root)
             refuse(
                 [
                     f'{table.list_file.absolute()}, line {line}: no file {name} in an image '
@@ -135,6 +139,16 @@ class ChestXray14(XrayDataset):
             }
             for name in table.lines
         ]
+
+    def _folders(self, root: Path) -> dict[str, str]:
+        """Return the folder of each image; without image folders, that which the store names."""
+        try:
+            return index_images(root)
+        except FileNotFoundError:
+            if self.store is None:
+                raise
+            paths = map(Path, self.store.index()[0])
+            return {path.name: str(root / path.parent) for path in paths}
 
     def encode(self, item: dict[str, Any]) -> np.ndarray:
         """The 14 bytes as float32."""

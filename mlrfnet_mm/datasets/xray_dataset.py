@@ -1,8 +1,10 @@
 """What the chest X-ray data sets have in common, over mmpretrain's BaseDataset."""
 
+import logging
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
 from mlrfnet_mm.datasets.chestxray14_tables import PHANTOM_MANIFEST
+from mlrfnet_mm.datasets.store import MANIFEST, PreparedStore, store_folder
+from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
 
 
 class XrayDataset(BaseDataset):
@@ -25,6 +29,9 @@ class XrayDataset(BaseDataset):
             ``root_variable`` and, if that is not set, ``default_root``.
         stamp: plain strings for ``metainfo``, to stamp numbers with: ``protocol``, ``split``, …
         pipeline: transforms, or their configs in mmpretrain's registry.
+        prepared: folder of a prepared store (``tools/prepare.py``), made from these files at the
+            pipeline's ``scale``. ``None`` takes ``<data_root>/prepared_<scale>`` if it is there and
+            the pipeline begins with ``LoadXray`` and has an ``XrayGeometry``; ``False`` takes none.
         test_mode: as in mmengine.
         indices: the first so many images, or the images to keep, as in mmengine.
         lazy_init: read nothing before the first use.
@@ -40,6 +47,7 @@ class XrayDataset(BaseDataset):
         data_root: str | None,
         stamp: Mapping[str, str],
         pipeline: Sequence[dict | Callable] = (),
+        prepared: str | bool | None = None,
         test_mode: bool = False,
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
@@ -60,6 +68,10 @@ class XrayDataset(BaseDataset):
             lazy_init=True,
             serialize_data=serialize_data,
         )
+        if prepared is True:
+            raise ValueError('prepared is a folder, None (find it) or False, got True')
+        self.prepared = prepared
+        self.store: PreparedStore | None = None
         self._draws = torch.full((2,), -1).share_memory_()  # seed and epoch, seen by all workers
         # Not through the `metainfo` argument: there mmengine takes strings for file names.
         self._metainfo.update(stamp)
@@ -72,9 +84,39 @@ class XrayDataset(BaseDataset):
         """Read the tables, once, and log one line about them."""
         if self._fully_initialized:
             return
+        self.store = self._find_store()
         super().full_init()
         kept = '' if self._indices is None else f' (`indices` keeps {len(self):,} of the images)'
         print_log(self._summary + kept, logger='current')
+        if self.store:
+            print_log(f'Images from the prepared store {self.store.folder}', logger='current')
+
+    def _find_store(self) -> PreparedStore | None:
+        steps = getattr(self.pipeline, 'transforms', [])
+        geometry = [step for step in steps if isinstance(step, XrayGeometry)]
+        usable = bool(geometry) and isinstance(steps[0], LoadXray)
+        if self.prepared:
+            if not usable:
+                raise ValueError(
+                    f'prepared={self.prepared!r} needs a pipeline that begins with '
+                    'mlrfnet_mm.LoadXray and has an mlrfnet_mm.XrayGeometry'
+                )
+            return PreparedStore(os.path.expanduser(str(self.prepared)), geometry[0].scale)
+        if self.prepared is False or not usable:
+            return None
+        folder = store_folder(self.data_root, geometry[0].scale)
+        if folder.is_dir() and not (folder / MANIFEST).is_file():
+            print_log(f'{folder} is unfinished and not used', 'current', logging.WARNING)
+        return PreparedStore(folder, geometry[0].scale) if (folder / MANIFEST).is_file() else None
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Give each item its row in the prepared store, if there is one."""
+        if self.store:
+            paths = [item['img_path'] for item in self.data_list]
+            rows = self.store.rows(paths, Path(self.data_root))
+            for item, row in zip(self.data_list, rows, strict=True):
+                item['row'] = row
+        return self.data_list
 
     def encode(self, item: dict[str, Any]) -> np.ndarray:
         """Return ``gt_score``, float32 of shape ``(K,)``, from the item's ``gt_score`` bytes."""
@@ -110,6 +152,10 @@ class XrayDataset(BaseDataset):
         info = self.get_data_info(idx)
         path = info['img_path']
         try:
+            if self.store:
+                row = info.pop('row')
+                info['img'] = self.store.image(row)
+                info['ori_shape'] = tuple(self.store.shapes[row].tolist())
             data = self.pipeline(info)
         except Exception as error:
             raise RuntimeError(f'{path}: {type(error).__name__}: {error}') from error

@@ -1,51 +1,73 @@
-"""From grey uint8 batches to normalised three-channel ones, on the device."""
+"""Grey batches become normalised three-channel ones on the device."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmpretrain.models import ClsDataPreprocessor
+from torch import Tensor
 
 from mlrfnet_mm.registry import MODELS
 
 
 @MODELS.register_module()
 class XrayDataPreprocessor(ClsDataPreprocessor):
-    """mmpretrain's ClsDataPreprocessor for one-channel images.
+    """Move a batch of grey images to the device as uint8, then normalise it there.
 
-    A third of the bytes goes to the device; there, ``(image - mean) / std`` with a value for each
-    channel makes three channels of one. The numbers are those of the grey image stored as colour.
+    ``(x - mean) / std`` for each entry of ``mean`` makes (N, 1, H, W) uint8 into (N, C, H, W)
+    float32, C the number of entries. The numbers are those of mmpretrain's ``ClsDataPreprocessor``
+    on the same image with three equal channels; a third as many bytes are loaded and moved. Ten
+    crops, (N, 10, 1, H, W), give (N, 10, C, H, W).
+
+    Takes what mmengine's ``default_collate`` (one tensor: the cheaper way out of a worker) or
+    ``pseudo_collate`` (a list) makes.
 
     Args:
-        mean: of each channel of the result; one value keeps one channel.
-        std: as many values.
-        **kwargs: see mmpretrain's ClsDataPreprocessor; ``to_rgb`` means nothing here.
+        mean: of the channels, in grey levels; three for a network of colour images (ImageNet's by
+            default), one for a network of one channel.
+        std: standard deviations, as many.
+        channels_last: give (N, C, H, W) in channels-last memory format.
+        batch_augments: see mmpretrain's ClsDataPreprocessor; Mixup and CutMix mix ``gt_score``,
+            so the loss must take targets between 0 and 1.
 
     Raises:
-        ValueError: at run time, images of another channel number or of different sizes.
+        ValueError: no or unequally many means and deviations, when built; images of several sizes
+            or of several channels, when called.
     """
 
     def __init__(
         self,
-        mean: list[float] = [123.675, 116.28, 103.53],  # noqa: B006  ImageNet; never changed
-        std: list[float] = [58.395, 57.12, 57.375],  # noqa: B006
-        **kwargs: Any,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        channels_last: bool = False,
+        batch_augments: dict | None = None,
     ) -> None:
-        super().__init__(mean=mean, std=std, **kwargs)
+        if not mean or len(mean) != len(std):
+            raise ValueError(
+                f'mean and std must have the same number of entries (1 or 3), got {mean} and {std}'
+            )
+        super().__init__(mean=mean, std=std, batch_augments=batch_augments)
+        self._non_blocking = True  # pinned batches are copied while the device computes
+        self.channels_last = channels_last
 
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Stack, move and normalise: inputs (N, 1, H, W) or (N, crops, 1, H, W) of any dtype."""
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Return ``inputs``, normalised, and ``data_samples``."""
         inputs = data['inputs']
-        if not isinstance(inputs, torch.Tensor):
-            shapes = {tuple(image.shape) for image in inputs}
-            if len(shapes) > 1:
+        if not isinstance(inputs, Tensor):
+            shapes = {tuple(x.shape) for x in inputs}
+            if len(shapes) != 1:
                 raise ValueError(
-                    f'images of different sizes in a batch: {sorted(shapes)}; end the geometry of '
-                    'the pipeline with one crop_size'
+                    f'the images of a batch must have one size, got {sorted(shapes)}; give '
+                    'XrayGeometry a crop_size'
                 )
             inputs = torch.stack(list(inputs))
-        if inputs.shape[-3] != 1:
+        if inputs.ndim not in (4, 5) or inputs.shape[-3] != 1:
             raise ValueError(
-                f'XrayDataPreprocessor takes one-channel images, got {tuple(inputs.shape)}; load '
-                'them with mlrfnet_mm.LoadXray, or use mmpretrain.ClsDataPreprocessor'
+                'XrayDataPreprocessor takes grey batches, (N, 1, H, W) or (N, 10, 1, H, W), got '
+                f'{tuple(inputs.shape)}; load images with mlrfnet_mm.LoadXray, or use '
+                'mmpretrain.ClsDataPreprocessor for colour'
             )
-        return super().forward({**data, 'inputs': inputs}, training)
+        data = super().forward({**data, 'inputs': inputs}, training)
+        if self.channels_last and inputs.ndim == 4:
+            data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
+        return data

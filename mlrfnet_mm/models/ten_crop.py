@@ -1,4 +1,4 @@
-"""Ten-crop testing: one score from ten views of an image."""
+"""Ten-crop testing: the scores of an image are the mean over its ten crops."""
 
 import torch
 from mmpretrain.models import ImageClassifier
@@ -10,26 +10,29 @@ from mlrfnet_mm.registry import MODELS
 
 @MODELS.register_module()
 class TenCropClassifier(ImageClassifier):
-    """mmpretrain's ImageClassifier that averages the scores (sigmoids) of an image's crops.
+    """mmpretrain's ImageClassifier that predicts from several crops of each image.
 
-    For tests (``tools/test.py --ten-crop``) of multi-label models with one tensor of logits. The
-    images come as (N, crops, C, H, W), from ``XrayGeometry(crop='ten')``.
+    Same parameters and checkpoints. ``predict`` takes (N, crops, C, H, W), from
+    ``XrayGeometry(crop='ten')`` and :class:`mlrfnet_mm.XrayDataPreprocessor`, and averages the
+    heads' scores (after the sigmoid), as CheXNet reimplementations do: one crop with a logit far
+    out then counts no more than any other. The crops pass one after the other, so that a batch
+    needs no more memory than without them. Losses and the like take single crops only.
     """
 
     def predict(
         self, inputs: Tensor, data_samples: list[DataSample] | None = None
     ) -> list[DataSample]:
-        """Predict, with ``pred_score`` the mean over the crops.
+        """Set ``pred_score`` (K,) and ``pred_label`` of the samples.
 
         Raises:
-            ValueError: images without a dimension of crops.
+            ValueError: inputs of another shape than (N, crops, C, H, W).
         """
-        if inputs.dim() != 5:
+        if inputs.ndim != 5:
             raise ValueError(
-                f'TenCropClassifier takes (N, crops, C, H, W), got {tuple(inputs.shape)}; set '
-                "crop='ten' in the XrayGeometry of the test pipeline"
+                f'TenCropClassifier predicts from (N, crops, C, H, W), got {tuple(inputs.shape)}; '
+                "set crop='ten' in the test pipeline's XrayGeometry"
             )
-        images, crops = inputs.shape[:2]
-        logits = self.head(self.extract_feat(inputs.flatten(0, 1)))
-        scores = logits.sigmoid().unflatten(0, (images, crops)).mean(1)  # (N, K)
-        return self.head._get_predictions(torch.logit(scores), data_samples)
+        logits = [self.head(self.extract_feat(crop)) for crop in inputs.unbind(1)]
+        mean = torch.stack(logits).float().sigmoid().mean(0)  # (N, K)
+        # Back as logits: the head sets scores and labels. float64, as scores near 1 have few bits.
+        return self.head._get_predictions(mean.double().logit().float(), data_samples)

@@ -1,21 +1,32 @@
-"""Grey loading, geometry and contrast against mmpretrain's and mmcv's own functions."""
+"""Grey loading, geometry and contrast against mmpretrain's, mmcv's and torchvision's functions."""
 
+import io
 import itertools
+import os
 from pathlib import Path
 
 import cv2
 import mmcv
 import numpy as np
 import pytest
+import torch
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
+from scipy import stats
+from torchvision.transforms.functional import ten_crop
 
 from mlrfnet_mm.datasets import ChestXray14
-from mlrfnet_mm.datasets.draws import CONTRAST, GEOMETRY, generator
-from mlrfnet_mm.datasets.transforms import LoadXray, XrayContrast, XrayGeometry, read_grey
-from mlrfnet_mm.datasets.transforms import load_xray as load_module
-from mlrfnet_mm.datasets.transforms.xray_contrast import contrast_table
-from mlrfnet_mm.datasets.transforms.xray_geometry import Placement
+from mlrfnet_mm.datasets.draws import CONTRAST, GEOMETRY, LABELS, uniforms
+from mlrfnet_mm.datasets.transforms import (
+    LoadXray,
+    XrayContrast,
+    XrayGeometry,
+    fit,
+    loading,
+    read_grey,
+)
+from mlrfnet_mm.datasets.transforms.contrast import contrast_table
+from mlrfnet_mm.datasets.transforms.geometry import Placement, place
 
 SAMPLE = Path(__file__).resolve().parents[2].parent / 'shared/data/ChestX-ray14-sample'
 
@@ -33,63 +44,108 @@ def save(path, array):
     return path
 
 
+@pytest.fixture
+def said(monkeypatch):
+    """The warnings of a test, as if its process were new."""
+    lines = []
+    monkeypatch.setattr(loading, '_said', set())
+    monkeypatch.setattr(loading, 'print_log', lambda line, logger, level: lines.append(line))
+    return lines
+
+
 # Loading
 
 
-def test_grey_png_is_read_as_it_is(tmp_path):
-    image = xray()
-    grey = read_grey(save(tmp_path / 'a.png', image))
-    assert grey.notes == ()
-    np.testing.assert_array_equal(grey.image, image)
+@pytest.mark.parametrize('form', ['str', 'Path', 'bytes', 'file://'])
+def test_grey_png_is_read_as_it_is(tmp_path, form, said):
+    path = save(tmp_path / 'a.png', xray())
+    source = {'str': str(path), 'Path': path, 'bytes': path.read_bytes()}.get(
+        form, f'file://{path}'
+    )
+    backend = dict(backend='local') if form == 'file://' else None
+    source = str(path) if backend else source
+    np.testing.assert_array_equal(read_grey(source, backend_args=backend), xray())
+    assert said == [] or form == 'bytes'
 
 
-@pytest.mark.parametrize(('channels', 'note'), [(3, 'is in colour'), (4, 'has an alpha channel')])
-def test_equal_channels_are_the_grey_image(tmp_path, channels, note):
+@pytest.mark.parametrize('mode', ['L', 'LA', 'RGB', 'RGBA', 'P', 'L, transparent'])
+def test_equal_channels_are_the_grey_image(tmp_path, mode, said):
     image = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    colours = np.repeat(image[..., None], channels, -1)
-    if channels == 4:
-        colours[..., 3] = 7  # dropped, not blended
-    grey = read_grey(save(tmp_path / 'a.png', colours))
-    assert grey.notes == (note,)
-    np.testing.assert_array_equal(grey.image, image)
+    picture = Image.fromarray(image)
+    alpha = Image.fromarray(np.ascontiguousarray(image.T))  # dropped, not blended
+    picture = picture.convert(mode[:4].rstrip(',').strip() if ',' not in mode else 'L')
+    if mode in ('LA', 'RGBA'):
+        picture.putalpha(alpha)
+    picture.save(tmp_path / 'a.png', **(dict(transparency=5) if ',' in mode else {}))
+    np.testing.assert_array_equal(read_grey(tmp_path / 'a.png'), image)
+    expected = ['alpha'] * (mode in ('LA', 'RGBA')) + ['colour'] * (mode in ('RGB', 'RGBA', 'P'))
+    assert len(said) == len(expected)
+    assert all(word in line for word, line in zip(expected, said, strict=True))
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    image = xray() > 128
+    Image.fromarray(image).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(read_grey(tmp_path / 'a.png'), image * 255)
 
 
 def test_colours_by_luma(tmp_path):
     colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
     expected = colours @ np.array([0.299, 0.587, 0.114])
-    grey = read_grey(save(tmp_path / 'a.png', colours)).image
-    np.testing.assert_allclose(grey, expected, atol=0.51)
+    np.testing.assert_allclose(read_grey(save(tmp_path / 'a.png', colours)), expected, atol=0.51)
 
 
 @pytest.mark.parametrize(
-    ('top', 'bits'), [(65535, 16), (40000, 16), (4095, 12), (4096, 13), (1023, 10), (200, 8)]
+    ('top', 'bits'),
+    [(65535, 16), (40000, 16), (4095, 12), (4096, 13), (1023, 10), (200, 8), (0, 8)],
 )
-def test_16_bits_by_their_true_range(tmp_path, top, bits):
+def test_16_bits_by_their_true_range(tmp_path, top, bits, said):
     image = np.linspace(0, top, 64).astype(np.uint16).reshape(8, 8)
     grey = read_grey(save(tmp_path / 'a.png', image))
-    np.testing.assert_allclose(grey.image, image * 255.0 / (2**bits - 1), atol=0.51)
-    assert grey.notes == (f'has 16 bits, of which {bits} are used',)
+    assert grey.dtype == np.uint8
+    np.testing.assert_allclose(grey, image * 255.0 / (2**bits - 1), atol=0.51)
+    assert len(said) == 1 and 'a.png: an image of 16 bits' in said[0]
 
 
-def test_jpeg_named_png(tmp_path):
-    path = tmp_path / 'a.png'
-    Image.fromarray(xray()).save(path, format='JPEG', quality=100)
-    grey = read_grey(path)
-    assert grey.notes == ('is no PNG in spite of its name',)
-    np.testing.assert_allclose(grey.image.astype(int), xray(), atol=3)
+def test_16_bit_colour(tmp_path):
+    image = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
+    cv2.imwrite(str(tmp_path / 'a.png'), cv2.merge([image] * 3))
+    np.testing.assert_allclose(read_grey(tmp_path / 'a.png'), image * 255.0 / 4095, atol=0.51)
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.PNG', '.jpg'])
+def test_the_content_decides(tmp_path, suffix, said):
+    other = 'PNG' if suffix == '.jpg' else 'JPEG'
+    Image.fromarray(xray()).save(tmp_path / f'a{suffix}', format=other)
+    content = (tmp_path / f'a{suffix}').read_bytes()
+    expected = np.asarray(Image.open(io.BytesIO(content)))
+    np.testing.assert_allclose(read_grey(tmp_path / f'a{suffix}').astype(int), expected, atol=1)
+    assert len(said) == 1 and 'of another format' in said[0]
+
+
+def change(position, value):
+    def damage(content):
+        position_ = position if position >= 0 else len(content) + position
+        return content[:position_] + value + content[position_ + len(value) :]
+
+    return damage
 
 
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
-        (lambda content: b'', 'the file is empty'),
-        (lambda content: content[: len(content) // 2], 'ends before its last chunk'),
-        (lambda content: content[:-20], 'ends before its last chunk'),
-        (lambda content: b'<html>not found</html>', "begin with b'<html>no'"),
+        (lambda content: b'', r'empty \(0 bytes\)'),
         (
-            lambda content: content[:60] + bytes(200) + content[260:],
-            'no image that OpenCV can decode',
+            lambda content: content[: len(content) // 2],
+            'the PNG is truncated: no end marker in its',
         ),
+        (lambda content: content[:-12], 'the PNG is truncated'),
+        (lambda content: content[:8], 'the PNG is truncated'),
+        (lambda content: content[:500] + content[-12:], 'damaged data'),
+        (lambda content: b'<html>not found</html>', "not an image .* beginning with b'<html>"),
+        (change(60, bytes(200)), 'damaged data'),
+        (change(29, b'????'), 'damaged data'),  # CRC of the header
+        (change(-16, b'????'), 'damaged data'),  # CRC of the last pixels
     ],
 )
 def test_bad_files_are_refused(tmp_path, damage, message):
@@ -99,10 +155,11 @@ def test_bad_files_are_refused(tmp_path, damage, message):
         read_grey(path)
 
 
-def test_truncated_jpeg(tmp_path):
+@pytest.mark.parametrize('cut', [2, 500])
+def test_truncated_jpeg(tmp_path, cut):
     path = save(tmp_path / 'a.jpg', xray(200, 200))
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(ValueError, match='the JPEG has no end marker'):
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(ValueError, match='the JPEG is truncated'):
         read_grey(path)
 
 
@@ -112,118 +169,209 @@ def test_other_pixel_types_are_refused(tmp_path):
         read_grey(path)
 
 
-def test_each_conversion_is_said_once(tmp_path, monkeypatch):
-    lines = []
-    monkeypatch.setattr(load_module, 'print_log', lambda line, logger: lines.append(line))
-    load = LoadXray()
+@pytest.mark.skipif(os.geteuid() == 0, reason='root reads every file')
+def test_no_permission(tmp_path):
+    path = save(tmp_path / 'a.png', xray())
+    path.chmod(0)
+    with pytest.raises(PermissionError, match='a.png'):
+        read_grey(path)
+
+
+def test_a_folder_and_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_grey(tmp_path)
+    with pytest.raises(FileNotFoundError, match='none.png'):
+        read_grey(tmp_path / 'none.png')
+
+
+def test_each_kind_is_said_once(tmp_path, said):
     colours = np.repeat(xray()[..., None], 3, -1)
     for name in ('a.png', 'b.png'):
-        load(dict(img_path=str(save(tmp_path / name, colours))))
-    load(dict(img_path=str(save(tmp_path / 'c.png', xray().astype(np.uint16)))))
-    assert len(lines) == 2
-    assert 'a.png is in colour' in lines[0] and 'c.png has 16 bits' in lines[1]
+        LoadXray()(dict(img_path=str(save(tmp_path / name, colours))))
+    LoadXray()(dict(img_path=str(save(tmp_path / 'c.png', xray().astype(np.uint16)))))
+    assert len(said) == 2
+    assert 'a.png: a colour image' in said[0] and 'c.png: an image of 16 bits' in said[1]
 
 
 def test_an_image_from_a_store_stays():
-    image = xray()
-    assert LoadXray()(dict(img_path='/nowhere.png', img=image))['img'] is image
+    image = xray(64, 64)
+    result = LoadXray()(dict(img_path='/nowhere.png', img=image, ori_shape=(1024, 1024)))
+    assert result['img'] is image
+    assert result['ori_shape'] == (1024, 1024) and result['img_shape'] == (64, 64)
 
 
 # Geometry
 
-SIZES = [(96, 96), (64, 64), (100, 75), (40, 50), (256, 256)]
+SHRUNK = [(96, 96), (64, 64), (100, 75), (256, 256), (65, 130)]
 
 
-@pytest.mark.parametrize('shape', SIZES)
-def test_centre_crop_equals_mmpretrain(shape):
+@pytest.mark.parametrize('shape', SHRUNK)
+def test_fit_shrinks_as_mmcv(shape):
+    expected = mmcv.imresize(xray(*shape), (64, 64), interpolation='area')
+    np.testing.assert_array_equal(fit(xray(*shape), 64), expected)
+
+
+def test_fit_enlarges_as_mmcv():
+    expected = mmcv.imresize(xray(40, 50), (64, 64), interpolation='bilinear')
+    np.testing.assert_array_equal(fit(xray(40, 50), 64), expected)
+
+
+def test_fit_of_one_long_side():
+    expected = mmcv.imresize(xray(40, 200), (64, 40), interpolation='area')
+    expected = mmcv.imresize(expected, (64, 64), interpolation='bilinear')
+    np.testing.assert_array_equal(fit(xray(40, 200), 64), expected)
+
+
+def test_a_checkerboard_does_not_alias():
+    board = np.indices((512, 512)).sum(0) % 2 * 255
+    assert np.ptp(fit(board.astype(np.uint8), 64)) == 0  # bilinear would give 0, 255 or a moire
+
+
+@pytest.mark.parametrize('shape', [(1024, 1024), (400, 300)])
+def test_from_the_file_or_from_a_store_bit_for_bit(shape):
+    steps = [XrayGeometry(64, 50, 'random', 0.5, 5.0, 0.1, 0.1), XrayContrast(0.1, 0.1)]
     image = xray(*shape)
-    ours = XrayGeometry(scale=64, crop_size=57)(dict(img=image))['img']
-    stock = dict(img=image, img_shape=image.shape)
+    stored = fit(image, 64)
+    stored.setflags(write=False)
+    for index in range(5):
+        one, two = dict(img=image), dict(img=stored, ori_shape=shape)
+        for step in steps:
+            one, two = step(one | dict(draw=(0, 0, index))), step(two | dict(draw=(0, 0, index)))
+        np.testing.assert_array_equal(one['img'], two['img'])
+        np.testing.assert_array_equal(one['geometry'], two['geometry'])
+
+
+@pytest.mark.parametrize('shape', SHRUNK)
+@pytest.mark.parametrize(('scale', 'size'), [(64, 57), (64, 64), (33, 8)])
+def test_centre_crop_equals_mmpretrain(shape, scale, size):
+    ours = XrayGeometry(scale, size)(dict(img=xray(*shape)))
+    stock = dict(img=xray(*shape), img_shape=shape)
     for transform in (
-        dict(type='Resize', scale=(64, 64), interpolation='area'),
-        dict(type='CenterCrop', crop_size=57),
+        dict(type='Resize', scale=(scale, scale), interpolation='area'),
+        dict(type='CenterCrop', crop_size=size),
     ):
         stock = TRANSFORMS.build(transform)(stock)
-    np.testing.assert_array_equal(ours, stock['img'])
+    np.testing.assert_array_equal(ours['img'], stock['img'])
+    assert ours['img_shape'] == stock['img_shape'][:2] == (size, size)
+    assert ours['ori_shape'] == shape and ours['flip'] is False
 
 
-@pytest.mark.parametrize('shape', SIZES)
+@pytest.mark.parametrize('size', [50, 51])
 @pytest.mark.parametrize('flip', [False, True])
-@pytest.mark.parametrize('angle', [0.0, 3.3, -5.0, 40.0])
-def test_equals_the_stock_chain_with_the_same_parameters(shape, flip, angle):
-    image = xray(*shape)
-    geometry = XrayGeometry(scale=64, crop_size=50, crop='random', flip=0.5, rotate=45)
-    place = Placement(x=3, y=9, flip=flip, angle=angle)
-    ours = geometry.apply(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA), place)
-    stock = mmcv.imresize(image, (64, 64), interpolation='area')[9:59, 3:53]
+@pytest.mark.parametrize('angle', [0.0, 0.1, 3.3, -5.0, 40.0])
+@pytest.mark.parametrize('pad_val', [0, 90])
+def test_equals_the_stock_chain_with_the_same_parameters(size, flip, angle, pad_val):
+    """Within one grey level: the stock chain flips first, ours samples the mirrored places."""
+    image = xray(64, 64)
+    ours = place(image, size, Placement(3, 9, flip, angle), pad_val)
+    stock = mmcv.imcrop(image, np.array([3, 9, 3 + size - 1, 9 + size - 1]))
     if flip:
         stock = mmcv.imflip(stock)
-    stock = mmcv.imrotate(stock, angle, interpolation='bilinear')
-    np.testing.assert_allclose(ours.astype(int), stock, atol=1 if angle in (0, 3.3, -5) else 3)
+    if angle:
+        stock = mmcv.imrotate(stock, angle, interpolation='bilinear', border_value=pad_val)
+    np.testing.assert_allclose(ours.astype(int), stock, atol=1 if angle else 0)
 
 
-def test_zoom_and_translation_against_opencv():
-    image = xray(64, 64)
-    geometry = XrayGeometry(scale=64, crop_size=64, zoom=0.5, translate=0.5)
-    place = Placement(0, 0, zoom=1.25, shift_x=4.0, shift_y=-6.0)
-    matrix = np.array([[1.25, 0, 4 - 0.25 * 31.5], [0, 1.25, -6 - 0.25 * 31.5]])
-    expected = cv2.warpAffine(image, matrix, (64, 64), flags=cv2.INTER_LINEAR)
-    np.testing.assert_array_equal(geometry.apply(image, place), expected)
+def test_whole_chain_equals_mmpretrains_transforms(monkeypatch):
+    """The drawn parameters, handed to mmpretrain's own transforms."""
+    geometry = XrayGeometry(64, 50, 'random', flip=0.5, rotate=5.0)
+    for index in range(8):
+        item = dict(img=xray(256, 256, index), draw=(1, 2, index))
+        p = geometry.draw(item)
+        crop = TRANSFORMS.build(dict(type='RandomCrop', crop_size=50))
+        crop.rand_crop_params = lambda img, p=p: (p.top, p.left, 50, 50)
+        steps = [
+            TRANSFORMS.build(dict(type='Resize', scale=(64, 64), interpolation='area')),
+            crop,
+            TRANSFORMS.build(dict(type='RandomFlip', prob=float(p.flip))),
+            TRANSFORMS.build(
+                dict(type='Rotate', angle=abs(p.angle), prob=1.0, pad_val=0,
+                     random_negative_prob=float(p.angle < 0), interpolation='bilinear')
+            ),
+        ]  # fmt: skip
+        stock = dict(img=item['img'])
+        for step in steps:
+            stock = step(stock)
+        np.testing.assert_allclose(geometry(item)['img'].astype(int), stock['img'], atol=1)
 
 
 @pytest.mark.parametrize('corners', ['pad', 'image'])
-def test_corners(corners):
+def test_zoom_and_translation_against_opencv(corners):
+    matrix = np.array([[1.25, 0, 4 - 0.25 * 31.5], [0, 1.25, -6 - 0.25 * 31.5]])
+    expected = cv2.warpAffine(xray(64, 64), matrix, (64, 64), flags=cv2.INTER_LINEAR)
+    ours = place(xray(64, 64), 64, Placement(0, 0, zoom=1.25, dx=4.0, dy=-6.0), corners=corners)
+    np.testing.assert_allclose(ours.astype(int), expected, atol=1)
+
+
+@pytest.mark.parametrize(('corners', 'level'), [('pad', 5), ('image', 200)])
+def test_corners(corners, level):
     image = np.full((64, 64), 200, np.uint8)
-    geometry = XrayGeometry(64, 40, rotate=10, corners=corners, pad_val=5)
-    corner = geometry.apply(image, Placement(12, 12, angle=10))[0, 0]
-    assert corner == (200 if corners == 'image' else 5)
+    assert place(image, 40, Placement(12, 12, angle=10), 5, corners)[0, 0] == level
+
+
+def test_the_input_is_never_the_output():
+    image = xray(64, 64)
+    result = XrayGeometry(64, 64)(dict(img=image))['img']
+    np.testing.assert_array_equal(result, image)
+    assert not np.shares_memory(result, image) and result.flags.c_contiguous
 
 
 CASES = list(itertools.product(
-    [(128, 128), (64, 64), (150, 110)], [0.0, 0.5], [0.0, 8.0], [0.0, 0.2], ['pad', 'image'],
+    [(128, 128), (64, 64), (150, 110), (50, 40)],
+    [0.0, 0.5], [0.0, 8.0], [0.0, 0.2], [0.0, 0.1], ['pad', 'image'],
 ))  # fmt: skip
 
 
-@pytest.mark.parametrize(('shape', 'flip', 'rotate', 'zoom', 'corners'), CASES)
-def test_the_matrix_says_where_a_dot_goes(shape, flip, rotate, zoom, corners):
+@pytest.mark.parametrize(('shape', 'flip', 'rotate', 'zoom', 'translate', 'corners'), CASES)
+def test_the_matrix_says_where_a_dot_goes(shape, flip, rotate, zoom, translate, corners):
     """A planted square's centre of mass is where the matrix maps the middle of the square."""
     image = np.zeros(shape, np.uint8)
     top, left = int(shape[0] * 0.45), int(shape[1] * 0.55)
     side = shape[0] // 10
     image[top : top + side, left : left + side] = 255
     middle = np.array([left + (side - 1) / 2, top + (side - 1) / 2, 1])
-    geometry = XrayGeometry(
-        64, 50, 'random', flip=flip, rotate=rotate, zoom=zoom, translate=zoom / 4, corners=corners
-    )
+    geometry = XrayGeometry(64, 50, 'random', flip, rotate, zoom, translate, corners=corners)
     for index in range(4):
         result = geometry(dict(img=image, draw=(0, 0, index)))
-        weights = result['img'].astype(float)
-        y, x = np.indices(weights.shape)
-        found = [(weights * x).sum() / weights.sum(), (weights * y).sum() / weights.sum()]
+        found = centre_of_mass(result['img'])
         np.testing.assert_allclose(result['geometry'] @ middle, found, atol=0.25)
 
 
-def test_ten_crop():
-    image = xray(64, 64)
-    result = XrayGeometry(64, 40, 'ten')(dict(img=image))
-    crops = result['img']
-    assert crops.shape == (10, 1, 40, 40) and result['geometry'].shape == (10, 2, 3)
-    centre, *corners = crops[:5, 0]
-    np.testing.assert_array_equal(centre, image[12:52, 12:52])
-    expected = [image[:40, :40], image[:40, 24:], image[24:, :40], image[24:, 24:]]
-    np.testing.assert_array_equal(corners, expected)
-    np.testing.assert_array_equal(crops[5:], crops[:5, ..., ::-1])
+def centre_of_mass(image):
+    weights = image.astype(float)
+    y, x = np.indices(weights.shape)
+    return [(weights * x).sum() / weights.sum(), (weights * y).sum() / weights.sum()]
+
+
+@pytest.mark.parametrize('size', [40, 41])
+def test_ten_crop_equals_torchvision(size):
+    image = xray(128, 128)
+    result = XrayGeometry(64, size, 'ten')(dict(img=image))
+    expected = ten_crop(torch.from_numpy(fit(image, 64))[None], size)
+    np.testing.assert_array_equal(result['img'], torch.stack(expected))
+    packed = TRANSFORMS.build(dict(type='PackInputs', meta_keys=()))(result)
+    assert packed['inputs'].shape == (10, 1, size, size)
+
+
+def test_the_matrices_of_ten_crops():
+    image = np.zeros((128, 128), np.uint8)
+    image[60:66, 70:74] = 255
+    result = XrayGeometry(64, 44, 'ten')(dict(img=image))
+    for matrix, crop in zip(result['geometry'], result['img'][:, 0], strict=True):
+        np.testing.assert_allclose(matrix @ [71.5, 62.5, 1], centre_of_mass(crop), atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(crop='center'), "crop='center'"),
-        (dict(scale=200), 'crop_size=224'),
-        (dict(flip=1.5), 'flip=1.5'),
-        (dict(rotate=-1), 'rotate=-1'),
-        (dict(corners='black'), "corners='black'"),
-        (dict(crop='ten', rotate=5), "crop='ten' is for tests"),
+        (dict(crop='center'), "crop must be one of random, centre, ten, got 'center'"),
+        (dict(scale=200), 'crop_size must be 1 to scale=200, got 224'),
+        (dict(flip=1.5), 'flip must be 0 to 1, got 1.5'),
+        (dict(rotate=-1), 'rotate must be 0 to 180, got -1'),
+        (dict(zoom=1.0), 'zoom must be'),
+        (dict(pad_val=256), 'pad_val must be 0 to 255, got 256'),
+        (dict(corners='black'), "corners must be 'pad' or 'image', got 'black'"),
+        (dict(crop='ten', rotate=5), "crop='ten' takes nothing random: .* rotate=5"),
     ],
 )
 def test_parameters_out_of_range(kwargs, message):
@@ -231,9 +379,11 @@ def test_parameters_out_of_range(kwargs, message):
         XrayGeometry(**kwargs)
 
 
-def test_colour_images_are_refused():
-    with pytest.raises(ValueError, match='load them with mlrfnet_mm.LoadXray'):
-        XrayGeometry()(dict(img=np.zeros((300, 300, 3), np.uint8)))
+@pytest.mark.parametrize('image', [np.zeros((300, 300, 3), np.uint8), np.zeros((9, 9)), None])
+def test_other_images_are_refused(image):
+    for transform in (LoadXray(), XrayGeometry()):
+        with pytest.raises(TypeError, match='grey uint8 array .* mlrfnet_mm.LoadXray'):
+            transform(dict(img=image))
 
 
 def test_draws_cover_their_ranges():
@@ -253,27 +403,60 @@ def test_draws_cover_their_ranges():
         )  # fmt: skip
 
 
+def test_switching_one_on_leaves_the_others():
+    item = dict(draw=(0, 0, 7))
+    few = XrayGeometry(64, 50, 'random').draw(item)
+    many = XrayGeometry(64, 50, 'random', flip=0.5, rotate=5, zoom=0.1).draw(item)
+    assert (few.left, few.top) == (many.left, many.top)
+
+
 # Contrast
 
+FACTORS = [0.0, 0.5, 0.9, 0.99, 1.0, 1.1, 2.0]
 
-@pytest.mark.parametrize('factor', [0.0, 0.5, 0.9, 1.0, 1.1, 2.0])
-def test_contrast_equals_mmcv(factor):
-    image = xray()
+
+@pytest.mark.parametrize('factor', FACTORS)
+@pytest.mark.parametrize('seed', [0, 1])
+def test_contrast_equals_mmcv(factor, seed):
+    image = xray(seed=seed)
     ours = cv2.LUT(image, contrast_table(image.mean(), factor, 1.0))
     stock = mmcv.adjust_contrast(np.repeat(image[..., None], 3, -1), factor)[..., 0]
     np.testing.assert_allclose(ours.astype(int), stock, atol=1)
+    assert (ours == stock).mean() > 0.99
 
 
-@pytest.mark.parametrize('factor', [0.0, 0.7, 1.0, 1.3])
-def test_brightness_equals_mmcv(factor):
+@pytest.mark.parametrize('contrast', FACTORS)
+@pytest.mark.parametrize('brightness', [0.0, 0.7, 1.0, 1.3])
+def test_both_equal_mmcv(contrast, brightness):
     image = xray()
-    ours = cv2.LUT(image, contrast_table(image.mean(), 1.0, factor))
-    np.testing.assert_allclose(ours.astype(int), mmcv.adjust_brightness(image, factor), atol=1)
+    ours = cv2.LUT(image, contrast_table(image.mean(), contrast, brightness))
+    stock = mmcv.adjust_contrast(np.repeat(image[..., None], 3, -1), contrast)
+    stock = mmcv.adjust_brightness(stock, brightness)[..., 0]
+    np.testing.assert_allclose(ours.astype(int), stock, atol=1)
 
 
-def test_contrast_range():
-    with pytest.raises(ValueError, match=r'got 0.1 and -0.1'):
-        XrayContrast(0.1, -0.1)
+def test_no_change_changes_nothing():
+    np.testing.assert_array_equal(contrast_table(77.7, 1.0, 1.0), np.arange(256))
+    np.testing.assert_array_equal(XrayContrast(0, 0)(dict(img=xray()))['img'], xray())
+
+
+def test_ten_crops_share_one_table():
+    crops = np.stack([xray(20, 30, seed) for seed in range(10)])[:, None]
+    item = dict(draw=(0, 0, 3))
+    result = XrayContrast(0.5, 0.2)(item | dict(img=crops))['img']
+    high = XrayContrast(0.5, 0.2)(item | dict(img=crops.reshape(-1, 30)))['img']
+    np.testing.assert_array_equal(result, high.reshape(crops.shape))
+
+
+@pytest.mark.parametrize('kwargs', [dict(contrast=-0.1), dict(brightness=1.5)])
+def test_contrast_range(kwargs):
+    with pytest.raises(ValueError, match='must be 0 to 1, got'):
+        XrayContrast(**kwargs)
+
+
+def test_contrast_of_floats_is_refused():
+    with pytest.raises(TypeError, match='uint8, got float64'):
+        XrayContrast()(dict(img=np.zeros((4, 4))))
 
 
 # Draws
@@ -321,7 +504,7 @@ def test_living_workers_see_the_next_epoch(phantom):
 
 def test_without_a_hook_the_draws_follow_numpys_state():
     def draw():
-        return generator({}, GEOMETRY).random()
+        return uniforms({}, GEOMETRY, 3).tolist()
 
     np.random.seed(1)
     first = [draw(), draw()]
@@ -331,10 +514,21 @@ def test_without_a_hook_the_draws_follow_numpys_state():
 
 def test_streams_are_independent():
     item = dict(draw=(0, 0, 0))
-    values = {generator(item, purpose).random() for purpose in (GEOMETRY, CONTRAST)}
+    values = {*uniforms(item, GEOMETRY, 1), *uniforms(item, CONTRAST, 1)}
     for draw in [(0, 0, 1), (0, 1, 0), (1, 0, 0)]:
-        values.add(generator(dict(draw=draw), GEOMETRY).random())
+        values.update(uniforms(dict(draw=draw), GEOMETRY, 1))
     assert len(values) == 5
+
+
+def test_draws_are_uniform_over_images_and_epochs():
+    """One number of every image is a column; columns are uniform and uncorrelated."""
+    keys = [(seed, epoch, index) for seed in (0, 1) for epoch in range(5) for index in range(400)]
+    u = np.array([uniforms(dict(draw=key), LABELS, 14) for key in keys])
+    assert u.shape == (4000, 14) and u.min() >= 0 and u.max() < 1
+    assert min(stats.kstest(column, 'uniform').pvalue for column in u.T) > 1e-4
+    everything = np.concatenate([u, np.roll(u, 1, axis=0)], axis=1)  # with the neighbour's numbers
+    off_diagonal = np.corrcoef(everything.T) - np.eye(28)
+    assert abs(off_diagonal).max() < 4.5 / np.sqrt(len(u))
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason=f'no real images in {SAMPLE}')

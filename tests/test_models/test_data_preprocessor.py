@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.dataset import default_collate, pseudo_collate
 from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 
@@ -40,14 +41,48 @@ def test_one_channel_stays_one():
 @pytest.mark.parametrize(
     ('inputs', 'message'),
     [
-        ([images()[0], images(side=9)[0]], 'images of different sizes'),
-        (images().expand(-1, 3, -1, -1), 'takes one-channel images'),
+        ([images()[0], images(side=9)[0]], r'one size, got \[\(1, 8, 8\), \(1, 9, 9\)\]'),
+        ([], r'one size, got \[\]'),
+        (images().expand(-1, 3, -1, -1), r'takes grey batches, .* got \(3, 3, 8, 8\)'),
+        (images()[:, 0], r'got \(3, 8, 8\)'),
     ],
 )
 def test_wrong_batches(inputs, message):
     ours = MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor'))
     with pytest.raises(ValueError, match=message):
         ours(dict(inputs=inputs))
+
+
+@pytest.mark.parametrize(('mean', 'std'), [([1.0], [1.0, 2.0]), ([], [])])
+def test_means_and_deviations_in_pairs(mean, std):
+    with pytest.raises(ValueError, match='the same number of entries'):
+        MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor', mean=mean, std=std))
+
+
+def test_channels_last_changes_the_layout_only():
+    kind = 'mlrfnet_mm.XrayDataPreprocessor'
+    plain = MODELS.build(dict(type=kind))(dict(inputs=images()))['inputs']
+    last = MODELS.build(dict(type=kind, channels_last=True))(dict(inputs=images()))['inputs']
+    assert last.is_contiguous(memory_format=torch.channels_last) and torch.equal(last, plain)
+
+
+@pytest.mark.parametrize('collate', [pseudo_collate, default_collate])
+def test_both_collate_functions(collate):
+    batch = collate([dict(inputs=image, data_samples=DataSample()) for image in images()])
+    ours = MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor'))
+    stacked = ours(dict(inputs=images()))['inputs']
+    assert torch.equal(ours(batch)['inputs'], stacked)
+    assert len(ours(batch)['data_samples']) == 3
+
+
+def test_mixup_mixes_scores():
+    augments = dict(augments=dict(type='Mixup', alpha=1.0))
+    ours = MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor', batch_augments=augments))
+    samples = [DataSample().set_gt_score(torch.eye(3)[i]) for i in range(3)]
+    result = ours(dict(inputs=images(), data_samples=samples), training=True)
+    assert result['inputs'].shape == (3, 3, 8, 8)
+    mixed = torch.stack([sample.gt_score for sample in result['data_samples']])
+    torch.testing.assert_close(mixed.sum(1), torch.ones(3))
 
 
 def classifier(kind):
@@ -67,16 +102,26 @@ def classifier(kind):
 
 def test_ten_crop_is_the_mean_score():
     crops = images(20, 32).unflatten(0, (2, 10))
-    samples = [DataSample(), DataSample()]
-    data = dict(inputs=list(crops), data_samples=samples)
+    data = dict(inputs=list(crops), data_samples=[DataSample(), DataSample()])
     ten = classifier('mlrfnet_mm.TenCropClassifier').test_step(data)
     one = classifier('mmpretrain.ImageClassifier')
     for sample, views in zip(ten, crops, strict=True):
-        single = one.test_step(dict(inputs=list(views), data_samples=[DataSample()] * 10))
-        expected = one.predict(one.data_preprocessor(dict(inputs=list(views)))['inputs'])
-        scores = torch.stack([s.pred_score for s in expected])
+        single = one.test_step(
+            dict(inputs=list(views), data_samples=[DataSample() for _ in range(10)])
+        )
+        scores = torch.stack([s.pred_score for s in single])
+        assert scores.std(0).min() > 0
         torch.testing.assert_close(sample.pred_score, scores.mean(0), rtol=1e-5, atol=1e-6)
-        assert len(single) == 10
+        assert sample.pred_label.tolist() == scores.mean(0).ge(0.5).nonzero()[:, 0].tolist()
+
+
+def test_scores_far_out_survive():
+    model = classifier('mlrfnet_mm.TenCropClassifier')
+    logits = torch.tensor([[-1e4, -40.0, 0.0, 12.0], [-1e4, -40.0, 2.0, 1e4]])
+    model.extract_feat = lambda crop: (crop,)
+    model.head.forward = lambda feats: logits[int(feats[0].flatten()[0])][None]
+    (sample,) = model.predict(torch.arange(2.0).view(1, 2, 1, 1, 1))
+    torch.testing.assert_close(sample.pred_score, logits.sigmoid().mean(0), rtol=1e-6, atol=0)
 
 
 def test_ten_crop_needs_crops():

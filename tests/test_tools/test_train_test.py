@@ -34,7 +34,6 @@ def options(phantom, **kwargs):
             'dataset.indices': 8,
             'batch_size': 4,
             'num_workers': 0,
-            'persistent_workers': False,
         }.items()
     }
     values['test_dataloader.dataset.indices'] = 13  # does not divide by 2 processes x 4
@@ -117,6 +116,30 @@ def test_two_processes_give_the_predictions_of_one(work_dir, phantom, run, tmp_p
     np.testing.assert_array_equal(a.labels, b.labels)
     np.testing.assert_allclose(a.scores, b.scores, atol=1e-6)  # other batches, other rounding
     np.testing.assert_allclose(roc_auc(a.scores, a.labels), roc_auc(b.scores, b.labels))
+
+
+def test_ten_crops_and_folded_batch_norm(work_dir, phantom, run, tmp_path):
+    def scores(*flags):
+        out = tmp_path / 'p.npz'
+        command = [sys.executable, 'tools/test.py', CONFIG, work_dir, '--work-dir', tmp_path]
+        run(*command, '--out', out, *flags, *options(phantom))
+        return Predictions.load(out).scores
+
+    plain = scores()
+    np.testing.assert_allclose(scores('--fuse-conv-bn'), plain, atol=1e-5)
+    ten = scores('--ten-crop')  # against averaging by hand: test_data_preprocessor.py
+    assert ten.shape == plain.shape
+    assert 0 < np.abs(ten - plain).max() < 0.3
+
+
+def test_ten_crops_need_our_geometry(work_dir, phantom, run, tmp_path):
+    process = run(
+        *[sys.executable, 'tools/test.py', CONFIG, work_dir, '--work-dir', tmp_path, '--ten-crop'],
+        *options(phantom, **{'test_dataloader.dataset.pipeline.1.type': 'mmpretrain.Resize'}),
+        check=False,
+    )
+    assert process.returncode == 1
+    assert '--ten-crop needs' in process.stderr and 'mmpretrain.Resize' in process.stderr
 
 
 def test_two_process_training_validates_as_one_process_does(phantom, run, tmp_path):

@@ -1,11 +1,10 @@
 # MLRFNet as the paper has it: 23,700,305 parameters, 4.29 G multiply-adds at 224 x 224.
 model = dict(
     type='mmpretrain.ImageClassifier',
-    data_preprocessor=dict(  # ImageNet mean and standard deviation, for grey images on 3 channels
-        type='mmpretrain.ClsDataPreprocessor',
+    data_preprocessor=dict(  # ImageNet mean and standard deviation: one channel becomes three
+        type='mlrfnet_mm.XrayDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
-        to_rgb=True,
     ),
     backbone=dict(
         type='mmpretrain.Res2Net',

@@ -1,7 +1,7 @@
-"""Transforms that mmpretrain lacks: X-rays as one grey channel from file to device."""
+"""Transforms of one-channel X-rays; what mmpretrain has (PackInputs) is borrowed from there."""
 
-from mlrfnet_mm.datasets.transforms.load_xray import LoadXray, decode_grey, read_grey
-from mlrfnet_mm.datasets.transforms.xray_contrast import XrayContrast
-from mlrfnet_mm.datasets.transforms.xray_geometry import XrayGeometry, resize
+from mlrfnet_mm.datasets.transforms.contrast import XrayContrast
+from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry, fit
+from mlrfnet_mm.datasets.transforms.loading import LoadXray, read_grey
 
-__all__ = ['LoadXray', 'XrayContrast', 'XrayGeometry', 'decode_grey', 'read_grey', 'resize']
+__all__ = ['LoadXray', 'XrayContrast', 'XrayGeometry', 'fit', 'read_grey']

@@ -1,0 +1,163 @@
+"""Reading an X-ray as one grey channel."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine import fileio
+from mmengine.logging import print_log
+
+from mlrfnet_mm.registry import TRANSFORMS
+
+PNG, JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
+ENDS = {PNG: b'IEND', JPEG: b'\xff\xd9'}
+SUFFIXES = {'.png': PNG, '.jpg': JPEG, '.jpeg': JPEG}
+
+_said: set[str] = set()
+
+
+def _say(kind: str, name: str, what_is_done: str) -> None:
+    """Warn of a kind of file once in a process, naming the first."""
+    if kind not in _said:
+        _said.add(kind)
+        text = f'{name}: {kind}; {what_is_done}. Said once; others of the kind are read alike.'
+        print_log(text, logger='current', level=logging.WARNING)
+
+
+def read_grey(
+    source: str | Path | bytes, name: str | None = None, backend_args: dict | None = None
+) -> np.ndarray:
+    """Read an image file as grey, uint8 of shape ``(H, W)``.
+
+    The content decides, not the suffix. What is not plain 8-bit grey is converted, and each kind
+    is said once in a process:
+
+    - colour: ``0.299 R + 0.587 G + 0.114 B`` (ITU-R BT.601), which leaves equal channels as they
+      are; palettes too;
+    - an alpha channel is dropped, its values unread;
+    - 16 bits: ``255 v / (2^b - 1)``, rounded, where b (8 to 16) is the number of bits of the
+      image's greatest value. Detectors give 10 to 14 bits, which files of 16 bits hold as they
+      are: over 65535 such an image would be nearly black. Black stays black, and a single bright
+      pixel changes the scale by a factor of two at most, unlike a stretch from least to greatest.
+
+    Args:
+        source: path, URI of one of mmengine's file backends, or the file's bytes.
+        name: how to call the file in warnings; the path by default.
+        backend_args: see mmengine's ``fileio.get``; local paths need none.
+
+    Raises:
+        ValueError: an empty or truncated file, damaged data, no image, or pixels of another type.
+        OSError: the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        data, name = source, name or f'an image of {len(source):,} bytes'
+    else:
+        data, name = _read(os.fspath(source), backend_args), name or os.fspath(source)
+    # Eight bits, grey, no palette: read from the header, as decoding only this is fastest.
+    plain = data.startswith(PNG) and data[24:26] == b'\x08\x00'
+    flag = cv2.IMREAD_GRAYSCALE if plain else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    img = None
+    if data and not _is_cut(data):  # some versions of OpenCV fill up a cut image with black
+        try:
+            img = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        except cv2.error:
+            img = None  # such as a header that claims more than OpenCV's limit of pixels
+    if img is None:
+        raise ValueError(_fault(data))
+    if not plain or not name.lower().endswith('.png'):
+        img = _to_grey(img, data, name)
+    return img
+
+
+def _read(path: str, backend_args: dict | None) -> bytes:
+    if backend_args is None and '://' not in path:
+        with open(path, 'rb') as file:  # what mmengine's local backend does, without its search
+            return file.read()
+    return fileio.get(path, backend_args=backend_args)
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether a PNG or JPEG lacks its end marker."""
+    return any(data.startswith(magic) and data.rfind(end) < 0 for magic, end in ENDS.items())
+
+
+def _fault(data: bytes) -> str:
+    """Say what is wrong with a file that OpenCV did not decode."""
+    if not data:
+        return 'the file is empty (0 bytes); get it again'
+    size = f'{len(data):,} bytes'
+    for magic, kind in ((PNG, 'PNG'), (JPEG, 'JPEG')):
+        if data.startswith(magic):
+            if _is_cut(data):
+                return f'the {kind} is truncated: no end marker in its {size}; get it again'
+            return f'the {kind} of {size} has damaged data and does not decode; get it again'
+    return f'not an image that OpenCV reads: {size}, beginning with {data[:16]!r}'
+
+
+def _to_grey(img: np.ndarray, data: bytes, name: str) -> np.ndarray:
+    """Convert what is not 8-bit grey; say so."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in SUFFIXES and not data.startswith(SUFFIXES[suffix]):
+        _say(f'a {suffix} file of another format', name, 'its content decides')
+    if data.startswith(PNG) and data[25] in (4, 6):
+        _say('a PNG with an alpha channel', name, 'alpha is dropped')
+        if data[25] == 4:  # grey with alpha, which OpenCV gives as three equal channels
+            img = img[..., 0] if img.ndim == 3 else img
+    if img.ndim == 3:
+        _say('a colour image', name, 'made grey: 0.299 R + 0.587 G + 0.114 B')
+        img = cv2.cvtColor(img, cv2.COLOR_BGR2GRAY)
+    if img.dtype == np.uint16:
+        bits = max(8, int(img.max()).bit_length())
+        _say(
+            'an image of 16 bits', name, 'scaled by 255 / (2^bits - 1), bits of its greatest value'
+        )
+        img = cv2.convertScaleAbs(img, alpha=255 / (2**bits - 1))
+    if img.dtype != np.uint8:
+        raise ValueError(f'pixels of type {img.dtype}; give 8 or 16 bits without sign')
+    return img
+
+
+def check_grey(img: Any) -> None:
+    """Refuse anything but a grey image.
+
+    Raises:
+        TypeError: not a uint8 array of shape ``(H, W)``.
+    """
+    if not (isinstance(img, np.ndarray) and img.dtype == np.uint8 and img.ndim == 2):
+        found = f'{img.dtype} {img.shape}' if isinstance(img, np.ndarray) else type(img).__name__
+        raise TypeError(
+            f"results['img'] must be a grey uint8 array of shape (H, W), got {found}; load images "
+            'with mlrfnet_mm.LoadXray'
+        )
+
+
+@TRANSFORMS.register_module()
+class LoadXray(BaseTransform):
+    """Put a grey image into the results: ``img``, uint8 ``(H, W)``, and its ``ori_shape``.
+
+    An ``img`` that is there already, from a prepared store, is left alone. Else ``img_path`` is
+    read by :func:`read_grey`.
+
+    Args:
+        backend_args: see mmengine's ``fileio.get``; local paths need none.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Read, unless there is an image."""
+        if 'img' not in results:
+            results['img'] = read_grey(results['img_path'], backend_args=self.backend_args)
+        img = results['img']
+        check_grey(img)
+        results.setdefault('ori_shape', img.shape)
+        results['img_shape'] = img.shape
+        return results
+
+    def __repr__(self) -> str:
+        return f'LoadXray(backend_args={self.backend_args})'
