@@ -73,10 +73,10 @@ def load(dataset: Any, count: int) -> None:
         pseudo_collate([dataset[i % len(dataset)] for i in range(start, stop)])
 
 
-def decode(contents: Iterable[bytes]) -> None:
-    """Decode to grey, nothing else."""
-    for content in contents:
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+def decode(paths: Iterable[Path]) -> None:
+    """Read files and decode them to grey, nothing else."""
+    for path in paths:
+        cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def measure(ways: dict[str, tuple[int, Callable[[], None]]], rounds: int) -> dict[str, list[float]]:
@@ -120,7 +120,6 @@ def main() -> None:
     MMLogger.get_instance('mmengine', log_level='WARNING')
 
     paths = sorted(args.originals.glob('*.png'))
-    contents = [path.read_bytes() for path in paths]
     with tempfile.TemporaryDirectory() as folder:
         store = f'{folder}/store'
         images = sorted(str(path.relative_to(args.data)) for path in args.data.glob('images*/*'))
@@ -134,7 +133,7 @@ def main() -> None:
         n, few, many = len(paths), 256, 1024
         originals, originals_stock = Files(paths, OURS), Files(paths, STOCK)
         ways: dict[str, tuple[int, Callable[[], None]]] = {
-            'originals, decode alone': (n, lambda: decode(contents)),
+            'originals, decode alone': (n, lambda: decode(paths)),
             'originals': (n, lambda: load(originals, n)),
             'originals, stock': (n, lambda: load(originals_stock, n)),
             'files of DATA': (few, lambda: load(files, few)),

@@ -16,11 +16,11 @@ import numpy as np
 GEOMETRY, CONTRAST, LABELS = range(3)  # purposes: independent streams of one image
 
 
-def uniforms(item: Mapping[str, Any], purpose: int, count: int) -> np.ndarray:
-    """Draw numbers from [0, 1) for an item, float64 of shape ``(count,)``.
+def uniforms(item: Mapping[str, Any], purpose: int, count: int) -> list[float]:
+    """Draw numbers from [0, 1) for an item.
 
-    They are a hash of ``draw`` and the purpose: to seed a generator for so few numbers takes ten
-    times as long (19 us; 2 us for seven). Without ``draw`` in the item (no hook, or training by
+    They are a hash of ``draw`` and the purpose: to seed one of numpy's generators for so few
+    numbers takes eight times as long. Without ``draw`` in the item (no hook, or training by
     iterations, which has no epochs) they come from numpy's global state, which mmengine seeds in
     each worker.
 
@@ -31,6 +31,6 @@ def uniforms(item: Mapping[str, Any], purpose: int, count: int) -> np.ndarray:
     """
     draw = item.get('draw')
     if draw is None:
-        return np.random.random_sample(count)
+        return np.random.random_sample(count).tolist()
     digest = shake_128(struct.pack('<4Q', *draw, purpose)).digest(8 * count)
-    return (np.frombuffer(digest, '<u8') >> np.uint64(11)) * 2.0**-53  # 53 bits, as numpy takes
+    return [(n >> 11) * 2**-53 for n in struct.unpack(f'<{count}Q', digest)]  # 53 bits, as numpy's

@@ -202,7 +202,7 @@ def _copy_rows(store: PreparedStore, names: Sequence[str], rows: np.ndarray, out
     old = {name: row for row, name in enumerate(store.index()[0])}
     pixels = np.load(out / PART, mmap_mode='r+')
     for row in rows:
-        pixels[row] = store.image(old[names[row]])
+        pixels[row] = store.image(old[names[row]], check=True)
     pixels.flush()
 
 
@@ -275,6 +275,9 @@ def _finish(names: Sequence[str], out: Path, size: int, records: np.ndarray) -> 
         names[record['row']]: record['reason'].decode(errors='replace')
         for record in records[records['size'] < 0]
     }
+    with open(out / PART, 'rb') as file:
+        os.fsync(file.fileno())
+        time = os.fstat(file.fileno()).st_mtime_ns
     manifest = dict(
         format=FORMAT,
         size=size,
@@ -282,10 +285,9 @@ def _finish(names: Sequence[str], out: Path, size: int, records: np.ndarray) -> 
         fingerprint=fingerprint(names, files),
         made=datetime.now(timezone.utc).isoformat(timespec='seconds'),
         opencv=cv2.__version__,
+        time=time,
         failed=failed,
     )
-    with open(out / PART, 'rb') as file:
-        os.fsync(file.fileno())
     (out / MANIFEST).unlink(missing_ok=True)  # from here on unfinished, till the new one is there
     os.replace(out / PART, out / IMAGES)
     with open(out / f'{INDEX}.part', 'wb') as file:
@@ -313,7 +315,7 @@ def verify_store(
         before = len(problems)
         if file['size'] >= 0:
             try:
-                store.image(row)
+                store.image(row, check=True)
             except RuntimeError as error:
                 problems.append(f'{name}: {error}')
             path = root / name

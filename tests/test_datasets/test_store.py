@@ -9,13 +9,14 @@ import random
 import shutil
 import signal
 import time
+import zlib
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from mlrfnet_mm.datasets import ChestXray14, preparation, xray_dataset
+from mlrfnet_mm.datasets import ChestXray14, preparation, store, xray_dataset
 from mlrfnet_mm.datasets.image_files import chestxray14_images
 from mlrfnet_mm.datasets.preparation import locked, prepare_store, verify_store
 from mlrfnet_mm.datasets.store import IMAGES, MANIFEST, PreparedStore, store_folder
@@ -350,6 +351,19 @@ def test_a_store_changed_under_a_training(root):
         data[5]
     with pytest.raises(ValueError, match=r'images.npy has \d+ images'):
         PreparedStore(data.store.folder)
+
+
+def test_a_copy_with_a_time_of_its_own_is_checked_row_by_row(root, monkeypatch):
+    prepare(root)
+    folder = store_folder(root, SIZE)
+    checked = []
+    crc32 = zlib.crc32
+    monkeypatch.setattr(store.zlib, 'crc32', lambda data: checked.append(1) or crc32(data))
+    expected = PreparedStore(folder).image(3)
+    assert not checked  # untouched since it was prepared
+    os.utime(folder / IMAGES)
+    np.testing.assert_array_equal(PreparedStore(folder).image(3), expected)
+    assert checked == [1]
 
 
 def test_other_formats_are_refused(root):

@@ -504,7 +504,7 @@ def test_living_workers_see_the_next_epoch(phantom):
 
 def test_without_a_hook_the_draws_follow_numpys_state():
     def draw():
-        return uniforms({}, GEOMETRY, 3).tolist()
+        return uniforms({}, GEOMETRY, 3)
 
     np.random.seed(1)
     first = [draw(), draw()]

@@ -54,7 +54,7 @@ class XrayContrast(BaseTransform):
         img = results['img']
         if img.dtype != np.uint8:
             raise TypeError(f"XrayContrast needs results['img'] as uint8, got {img.dtype}")
-        u = uniforms(results, CONTRAST, 2).tolist()
+        u = uniforms(results, CONTRAST, 2)
         contrast = 1 + self.contrast * (2 * u[0] - 1)
         brightness = 1 + self.brightness * (2 * u[1] - 1)
         flat = img.reshape(-1, img.shape[-1])  # ten crops as one high image

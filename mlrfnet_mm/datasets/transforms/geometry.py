@@ -182,7 +182,7 @@ class XrayGeometry(BaseTransform):
         room = self.scale - self.crop_size
         if not self.random:
             return Placement(round(room / 2), round(room / 2))
-        u = uniforms(results, GEOMETRY, 7).tolist()
+        u = uniforms(results, GEOMETRY, 7)
         at_random = self.crop == 'random'
         shift = self.translate * self.crop_size
         return Placement(
