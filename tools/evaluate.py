@@ -30,6 +30,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--against', metavar='NPZ', help='a second model on the same images: paired differences'
     )
+    parser.add_argument(
+        '--unit',
+        choices=['auto', 'image', 'study'],
+        default='auto',
+        help='what is scored; default: studies (maximum over views) where the file has them',
+    )
     parser.add_argument('--replicates', type=int, default=1000, help='of the bootstrap by patient')
     parser.add_argument('--seed', type=int, default=0, help='of the bootstrap')
     parser.add_argument('--out', metavar='DIR', help='folder for statistics.md and CSV files')
@@ -41,9 +47,9 @@ def main() -> None:
     args = parse_args()
     try:
         statistics = evaluate_predictions(
-            load_predictions(args.predictions),
-            val=load_predictions(args.val) if args.val else None,
-            against=load_predictions(args.against) if args.against else None,
+            load_predictions(args.predictions, args.unit),
+            val=load_predictions(args.val, args.unit) if args.val else None,
+            against=load_predictions(args.against, args.unit) if args.against else None,
             rule=args.rule,
             choose_on_test=args.choose_on_test,
             replicates=args.replicates,

@@ -1,32 +1,60 @@
-"""Writes the generated thorax phantom in ChestX-ray14's layout: a physics toy to try training on.
+"""Writes the generated thorax phantom in a data set's own layout: a physics toy to try training on.
 
 python tools/make_phantom.py --out data/phantom
+python tools/make_phantom.py --layout chexpert --out data/phantom-chexpert
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mlrfnet_mm.datasets.phantom import write_phantom
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom, write_phantom
+
+WRITERS = dict(chestxray14=write_phantom, chexpert=write_chexpert_phantom)
+FOLDERS = dict(chestxray14='data/phantom', chexpert='data/phantom-chexpert')
+PATIENTS = dict(chestxray14=1140, chexpert=450)
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--out', type=Path, default=Path('data/phantom'), help='folder to write')
-    parser.add_argument('--patients', type=int, default=1140, help='with 1 to 5 images each')
-    parser.add_argument('--size', type=int, default=128, help='pixels a side')
-    parser.add_argument('--seed', type=int, default=0, help='same seed, same bytes')
-    parser.add_argument('--workers', type=int, default=2, help='processes')
+    parser.add_argument(
+        '--layout',
+        choices=list(WRITERS),
+        default='chestxray14',
+        help='whose folders and tables to write (default: %(default)s)',
+    )
+    parser.add_argument('--out', type=Path, help=f'folder to write (default: {_each(FOLDERS)})')
+    parser.add_argument(
+        '--patients',
+        type=int,
+        help=f'with 1 to 5 images or studies each (default: {_each(PATIENTS)})',
+    )
+    parser.add_argument(
+        '--size', type=int, default=128, help='pixels of the shorter side (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='same seed, same bytes (default: %(default)s)'
+    )
+    parser.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')
     args = parser.parse_args()
+    if args.out is None:
+        args.out = Path(FOLDERS[args.layout])
+    if args.patients is None:
+        args.patients = PATIENTS[args.layout]
     for name, least in dict(patients=1, size=32, seed=0, workers=1).items():
         if getattr(args, name) < least:
             parser.error(f'--{name} must be at least {least}, got {getattr(args, name)}')
     return args
+
+
+def _each(defaults: Mapping[str, object]) -> str:
+    return ', '.join(f'{value} for {layout}' for layout, value in defaults.items())
 
 
 def main() -> None:
@@ -43,7 +71,7 @@ def main() -> None:
     try:
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task('phantom', total=args.patients)
-            summary = write_phantom(
+            summary = WRITERS[args.layout](
                 args.out,
                 patients=args.patients,
                 size=args.size,

@@ -11,6 +11,7 @@ from mlrfnet_mm.engine.launch import (
     load_config,
     resolve_checkpoint,
 )
+from mlrfnet_mm.engine.other_data import SHARED, use_other_data
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +22,11 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', help='checkpoint file, or a work dir: its best, else its latest checkpoint'
     )
     parser.add_argument('--out', metavar='NPZ', help='file for scores, labels and image names')
+    parser.add_argument(
+        '--on',
+        metavar='CONFIG',
+        help="test on this config's data instead, over the findings that both data sets have",
+    )
     parser.add_argument(
         '--ten-crop',
         action='store_true',
@@ -42,6 +48,8 @@ def main() -> None:
     cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
+    if args.on:
+        use_other_data(cfg, Config.fromfile(args.on), args.cfg_options)
     if args.ten_crop:
         use_ten_crops(cfg)
     if args.fuse_conv_bn:
@@ -84,7 +92,7 @@ def save_predictions(cfg: Config, out: str) -> None:
     if not out.endswith('.npz'):
         raise ValueError(f'--out must end in .npz, got {out}')
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    known = ('mlrfnet_mm.MultiLabelAUC', 'mlrfnet_mm.StudyAUC')
+    known = ('mlrfnet_mm.MultiLabelAUC', 'mlrfnet_mm.StudyAUC', *SHARED.values())
     writers = [metric for metric in metrics if metric.type in known]
     if not writers:
         raise ValueError(f'--out needs {" or ".join(known)} in test_evaluator; there is none')

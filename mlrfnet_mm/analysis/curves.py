@@ -1,12 +1,15 @@
 """Loss and AUC over the epochs of a run (MLRFNet, Figs. 8 and 9)."""
 
 import json
+import re
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')  # no display needed
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from .drawing import BLUE, GREY, RED, save
+
+PER_CLASS = re.compile('auc/[^/]+')  # not the means of StudyAUC's other readings
 
 
 def read_scalars(work_dir: str | Path) -> list[dict]:
@@ -48,36 +51,68 @@ def last_course(records: list[dict]) -> tuple[list[dict], list[dict]]:
 
 
 def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
-    """Draw training and validation loss and the mean validation AUC of a run.
+    """Draw training and validation loss and the validation AUC of a run.
+
+    The validation part marks the epoch of least validation loss, which the checkpoint hook keeps by
+    default; the AUC part has the mean over the classes and, behind it in grey, each class.
 
     Args:
         work_dir: folder of the run.
-        out: picture to write; ``WORK_DIR/curves.png`` by default.
+        out: picture to write, an SVG beside it; ``WORK_DIR/curves.png`` by default.
 
     Returns:
         The path of the picture.
     """
-    records = read_scalars(work_dir)
+    train, val = last_course(read_scalars(work_dir))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    _draw_losses(left, train, val)
+    _draw_aucs(right, val)
+    unit = 'epoch' if 'epoch' in train[0] else 'iteration'
+    for axes in (left, right):
+        axes.set_xlabel(unit)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.suptitle(
+        f'{Path(work_dir).absolute().name}: {position(train[-1])} {unit}s, '
+        f'{train[-1]["iter"]:,} iterations of training',
+        fontsize=11,
+    )
     out = Path(out or Path(work_dir) / 'curves.png')
-    train, val = last_course(records)
+    save(figure, out.with_suffix(''))
+    return out
+
+
+def _draw_losses(axes: Axes, train: list[dict], val: list[dict]) -> None:
+    """Mean of an epoch's logged training losses, and the validation loss."""
     losses: dict[int, list[float]] = {}
     for record in train:
         losses.setdefault(position(record), []).append(record['loss'])
+    means = [sum(x) / len(x) for x in losses.values()]
+    label = 'training (mean of the logged)'
+    axes.plot(list(losses), means, 'o-', color=BLUE, markersize=4, label=label)
+    lossy = [record for record in val if 'val/loss' in record]
+    if lossy:
+        steps, values = [r['step'] for r in lossy], [r['val/loss'] for r in lossy]
+        axes.plot(steps, values, 's--', color=RED, markersize=4, label='validation')
+        least = min(lossy, key=lambda record: record['val/loss'])
+        axes.axvline(least['step'], color=GREY, linestyle=':', label='least validation loss')
+    axes.set(ylabel='loss', title='Loss')
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
-    mean_loss = [sum(x) / len(x) for x in losses.values()]
-    left.plot(list(losses), mean_loss, 'o-', color='#0072B2', label='training (mean of the logged)')
-    style = dict(marker='s', linestyle='--', color='#D55E00', label='validation')
-    lossy = [r for r in val if 'val/loss' in r]
-    left.plot([r['step'] for r in lossy], [r['val/loss'] for r in lossy], **style)
-    unit = 'epoch' if 'epoch' in train[0] else 'iteration'
-    left.set(xlabel=unit, ylabel='loss', title='Loss')
-    right.plot([r['step'] for r in val], [r['auc/mean'] for r in val], **style)
-    right.set(xlabel=unit, ylabel='mean AUC', title='AUC')
-    for axes in (left, right):
-        axes.legend()
-        axes.grid(alpha=0.3)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.savefig(out, dpi=120)
-    plt.close(figure)
-    return out
+
+def _draw_aucs(axes: Axes, val: list[dict]) -> None:
+    """Mean AUC over the classes, before those of the classes."""
+    classes = sorted({key for r in val for key in r if PER_CLASS.fullmatch(key)} - {'auc/mean'})
+    for key in classes:
+        points = [(r['step'], r[key]) for r in val if key in r]
+        (line,) = axes.plot(*zip(*points, strict=True), color='#BBBBBB', linewidth=0.8)
+    if classes:
+        line.set_label(f'each of {len(classes)} findings')
+    steps, means = [r['step'] for r in val], [r['auc/mean'] for r in val]
+    axes.plot(steps, means, 's--', color=RED, markersize=4, label='mean')
+    if val:
+        best = max(val, key=lambda record: record['auc/mean'])
+        value = best['auc/mean']
+        axes.axvline(best['step'], color=GREY, linestyle=':', label=f'greatest mean, {value:.3f}')
+    axes.set(ylabel='AUC', title='AUC on validation')

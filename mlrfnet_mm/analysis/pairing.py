@@ -8,13 +8,18 @@ import numpy as np
 from mlrfnet_mm.evaluation import Predictions
 
 
-def load_predictions(path: str | Path) -> Predictions:
+def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
     """Read a prediction file and check that its parts fit together.
+
+    Args:
+        path: what ``tools/test.py --out`` wrote.
+        unit: what a row is to be: ``'image'``, ``'study'`` (maximum over its images), or
+            ``'auto'``: studies where the file has them, as CheXpert is scored.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: another kind of file, parts of different lengths, an image twice, an image
-            without patient.
+            without patient, and studies asked for where there are none.
     """
     try:
         predictions = Predictions.load(path)
@@ -23,8 +28,10 @@ def load_predictions(path: str | Path) -> Predictions:
             f'{path} is not a prediction file (tools/test.py … --out NPZ writes one): {error}'
         ) from error
     images, n = predictions.images, len(predictions.images)
+    by_image = [predictions.patients, predictions.studies, predictions.views]
     shapes = [predictions.scores.shape, predictions.labels.shape]
-    if shapes != [(n, len(predictions.classes))] * 2 or len(predictions.patients) != n:
+    fits = all(len(part) == n for part in by_image if part is not None)
+    if shapes != [(n, len(predictions.classes))] * 2 or not fits:
         raise ValueError(
             f'{path}: {n} images, {len(predictions.patients)} patients and '
             f'{len(predictions.classes)} classes do not fit scores and labels of {shapes}'
@@ -39,6 +46,8 @@ def load_predictions(path: str | Path) -> Predictions:
             f'{images[missing][0]}; intervals by patient need them all: let the data set give '
             "'patient_id' and run tools/test.py again"
         )
+    if unit == 'study' or (unit == 'auto' and predictions.studies is not None):
+        return predictions.per_study()
     return predictions
 
 
@@ -71,7 +80,9 @@ def aligned(first: Predictions, second: Predictions) -> Predictions:
             f'({len(extra):,} are)'
         )
     order = [place[image] for image in first.images.tolist()]
-    arrays = {name: getattr(second, name)[order] for name in ('scores', 'labels', 'patients')}
+    names = ('scores', 'labels', 'patients', 'studies', 'views')
+    parts = {name: getattr(second, name) for name in names}
+    arrays = {name: part[order] for name, part in parts.items() if part is not None}
     moved = first.patients.astype(str) != arrays['patients'].astype(str)
     if moved.any():
         i = np.flatnonzero(moved)[0]

@@ -54,7 +54,8 @@ class Statistics:
         return ', '.join(values) + '. Research use, not for diagnosis.'
 
 
-COUNTS = ('images', 'patients', 'replicates')
+UNITS = dict(image='images', study='studies')
+COUNTS = (*UNITS.values(), 'patients', 'replicates')
 
 
 def evaluate_predictions(
@@ -96,7 +97,7 @@ def evaluate_predictions(
         tables.append(_paired_table(test, against, draws[0], replicates, seed))
     stamp: dict[str, str | int] = dict(
         zip(('dataset', 'protocol', 'split'), split_stamp(test.stamp), strict=True),
-        images=len(test.images),
+        **{UNITS[test.unit]: len(test.images)},
         patients=len(np.unique(test.patients)),
         replicates=replicates,
         seed=seed,
@@ -122,10 +123,10 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
             | _with_interval('ap', aps[k], ap_ends[:, k])
             | dict(one_sided_replicates=int(lost[k]))
         )
-    mean: Record = dict(finding='mean')
+    mean: Record = dict(finding=_mean_name(test, 'mean'))
     for key, values, draws in (('auc', aucs, auc_draws), ('ap', aps, ap_draws)):
-        ends = percentile_interval(mean_over_classes(draws))
-        mean |= _with_interval(key, mean_defined(values), ends)
+        ends = percentile_interval(mean_over_classes(draws[:, test.in_mean]))
+        mean |= _with_interval(key, mean_defined(values[test.in_mean]), ends)
     notes = [
         'Intervals cover 95 %: by bootstrap over patients (percentiles); DeLong (normal) takes '
         'images as independent and is too narrow where patients have several.',
@@ -139,7 +140,7 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
         'DeLong': 'delong',
         'AP (bootstrap)': 'ap',
     }
-    title = f'{test.stamp}: AUC and average precision'
+    title = f'{test.stamp}: AUC and average precision{_unit_note(test)}'
     return Table('auc', title, columns, [*records, mean], notes)
 
 
@@ -176,16 +177,19 @@ def _threshold_table(
         for i, metric in enumerate(METRICS):
             record |= _with_interval(metric, points.values[k, i], points.intervals[:, k, i])
         records.append(record | chosen)
-    macro: Record = dict(finding='macro average')
+    macro: Record = dict(finding=_mean_name(test, 'macro average'))
     for i, metric in enumerate(METRICS):
         macro |= _with_interval(metric, points.macro[i], points.macro_interval[:, i])
-    defined = (~np.isnan(points.values)).sum(0)
+    defined = (~np.isnan(points.values[test.in_mean])).sum(0)
     notes = ['95 % intervals by bootstrap over patients, thresholds held fixed.']
-    if defined.min() < len(records):
+    if defined.min() < test.in_mean.sum():
         each = ', '.join(f'{m} {n}' for m, n in zip(METRICS, defined, strict=True))
-        notes.append(f'Macro averages are over the defined of {len(records)} classes: {each}.')
+        notes.append(
+            f'Macro averages are over the defined of {test.in_mean.sum()} classes: {each}.'
+        )
     columns = {'finding': 'finding', 'threshold': 'threshold', **{m: m for m in METRICS}}
     title = f'{test.stamp}: thresholds by {points.rule}, chosen on {points.chosen_on}'
+    title += _unit_note(test)
     return Table('thresholds', title, columns, [*records, macro | chosen], notes, wide=True)
 
 
@@ -210,9 +214,9 @@ def _paired_table(
         record: Record = dict(finding=name, auc=a, auc_against=b)
         record |= _with_interval('difference', a - b, ends[:, k])
         records.append(record | {key: float(p[k]) for key, p in tests.items()})
-    means = mean_over_classes(gaps)
-    a, b = (mean_defined(values) for values in aucs)
-    mean: Record = dict(finding='mean', auc=a, auc_against=b)
+    means = mean_over_classes(gaps[:, first.in_mean])
+    a, b = (mean_defined(values[first.in_mean]) for values in aucs)
+    mean: Record = dict(finding=_mean_name(first, 'mean'), auc=a, auc_against=b)
     mean |= _with_interval('difference', a - b, percentile_interval(means))
     mean |= dict(p_bootstrap=float(bootstrap_p(means)))
     tested = int((~np.isnan(p_bootstrap)).sum())
@@ -231,8 +235,19 @@ def _paired_table(
         'p DeLong': 'p_delong',
         'Holm': 'p_delong_holm',
     }
-    title = f'{first.stamp}: AUC against the second file'
+    title = f'{first.stamp}: AUC against the second file{_unit_note(first)}'
     return Table('against', title, columns, [*records, mean], notes)
+
+
+def _unit_note(predictions: Predictions) -> str:
+    """What the title says of rows that are studies."""
+    return ', per study (maximum over its images)' if predictions.unit == 'study' else ''
+
+
+def _mean_name(predictions: Predictions, name: str) -> str:
+    """``'mean'``, or where a data set scores some classes only, ``'mean of the 5 scored'``."""
+    counted = predictions.in_mean
+    return name if counted.all() else f'{name} of the {counted.sum()} scored'
 
 
 def _with_interval(key: str, value: float, ends: np.ndarray) -> Record:

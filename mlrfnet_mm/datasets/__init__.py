@@ -1,5 +1,7 @@
 """Data sets: one file each; what their tables share is in ``tables.py``."""
 
 from mlrfnet_mm.datasets.chestxray14 import ChestXray14
+from mlrfnet_mm.datasets.chexpert import CheXpert
+from mlrfnet_mm.datasets.mimic_cxr import MIMICCXR
 
-__all__ = ['ChestXray14']
+__all__ = ['MIMICCXR', 'CheXpert', 'ChestXray14']

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from mlrfnet_mm.datasets.chestxray14 import ChestXray14
 from mlrfnet_mm.datasets.chestxray14_tables import index_images
+from mlrfnet_mm.datasets.chexpert import CheXpert
+from mlrfnet_mm.datasets.chexpert_tables import find_folders
+from mlrfnet_mm.datasets.mimic_cxr import MIMICCXR
 
 
 class Source(NamedTuple):
@@ -28,6 +31,38 @@ def chestxray14_images(root: Path) -> list[str]:
     ]
 
 
-SOURCES = dict(
-    chestxray14=Source(ChestXray14.root_variable, ChestXray14.default_root, chestxray14_images)
-)
+def chexpert_images(root: Path) -> list[str]:
+    """List every JPEG of ``train`` and ``valid``, in the folder that has the tables.
+
+    Raises:
+        FileNotFoundError: no folder with tables.
+    """
+    folders = find_folders(root)
+    if not root.is_dir() or not folders:
+        raise FileNotFoundError(
+            f'no train.csv and no valid.csv in {root.absolute()} or in a folder of it.'
+        )
+    return [
+        path.relative_to(root).as_posix()
+        for folder in folders
+        for part in ('train', 'valid')
+        for path in (folder / part).glob('patient*/study*/*.jpg')
+    ]
+
+
+def mimic_cxr_images(root: Path) -> list[str]:
+    """List every JPEG below ``files``.
+
+    Raises:
+        FileNotFoundError: no folder ``files``.
+    """
+    if not (root / 'files').is_dir():
+        raise FileNotFoundError(f'no {(root / "files").absolute()}.')
+    return [path.relative_to(root).as_posix() for path in root.glob('files/p*/p*/s*/*.jpg')]
+
+
+SOURCES = {
+    'chestxray14': Source(ChestXray14.root_variable, ChestXray14.default_root, chestxray14_images),
+    'chexpert': Source(CheXpert.root_variable, CheXpert.default_root, chexpert_images),
+    'mimic-cxr': Source(MIMICCXR.root_variable, MIMICCXR.default_root, mimic_cxr_images),
+}

@@ -4,8 +4,13 @@ Reading lists, checking that no patient is in two of them, splitting by a hash, 
 wrong: plain functions without a data set class, so that tools and tests use them without images.
 """
 
+import csv
+import gzip
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+import io
+import os
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 
@@ -72,6 +77,95 @@ def read_names(path: Path) -> dict[str, int]:
                 names[name] = number
     refuse(problems)
     return names
+
+
+def table_file(folder: Path, name: str) -> Path:
+    """Return the table, or its ``.gz`` where the table itself is absent.
+
+    Raises:
+        FileNotFoundError: if there is neither.
+    """
+    for path in (folder / name, folder / f'{name}.gz'):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f'no {(folder / name).absolute()} (and no .gz beside it).')
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Read some columns of a csv, plain or ``.gz``, by name: line number (from 1) and fields.
+
+    Args:
+        path: of the table.
+        columns: two or more names; fields come in this order, whatever order the table has.
+
+    Raises:
+        ValueError: for a missing or repeated column, a row of another width than the header, and
+            what is no csv.
+    """
+    content = path.read_bytes()  # whole: reading lines through gzip takes twice the time
+    if path.suffix == '.gz':
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError) as error:
+            raise ValueError(f'{path}: {error}; get the file again') from error
+    text = io.TextIOWrapper(io.BytesIO(content), encoding='utf-8-sig', errors='replace', newline='')
+    reader = csv.reader(text)
+    try:
+        header = next(reader, [])
+        for name in columns:
+            if header.count(name) != 1:
+                raise ValueError(
+                    f'{path}, line 1: the header needs one column {name!r}, got '
+                    f'{",".join(header)!r}; take the table as it was published'
+                )
+        pick = itemgetter(*map(header.index, columns))
+        width = len(header)
+        for row in reader:
+            if len(row) == width:
+                yield reader.line_num, pick(row)
+            elif row:
+                raise ValueError(
+                    f'{path}, line {reader.line_num}: {len(row)} fields in {",".join(row)!r}, the '
+                    f'header has {width}; correct the row, or get the file again'
+                )
+    except csv.Error as error:
+        raise ValueError(f'{path}, line {reader.line_num}: {error}; correct it') from error
+
+
+def check_patient_folders(table: Path, paths: Sequence[str], lines: Sequence[int]) -> None:
+    """Refuse images whose patient has no folder, and a first image that is absent.
+
+    One listing for each folder of patients, where a look at 223,414 single files takes a second on
+    a local disk and minutes over a network. An image that is missing in the folder of its patient
+    is found when it is read.
+
+    Args:
+        table: the file that names the images.
+        paths: like ``…/<patient>/<study>/<image>``.
+        lines: of the images in the table.
+
+    Raises:
+        FileNotFoundError: with line and path of the first one.
+    """
+    patients: dict[str, int] = {}  # folder → line of its first image
+    for path, line in zip(paths, lines, strict=True):
+        patients.setdefault(path.rsplit('/', 2)[0], line)
+    listings: dict[str, set[str]] = {}
+    missing = [(paths[0], lines[0])] if not os.path.isfile(paths[0]) else []
+    for folder, line in patients.items():
+        parent, name = folder.rsplit('/', 1)
+        if parent not in listings:
+            listings[parent] = set(os.listdir(parent)) if os.path.isdir(parent) else set()
+        if name not in listings[parent]:
+            missing.append((folder, line))
+    refuse(
+        [
+            f'{table.absolute()}, line {line}: no {os.path.abspath(path)}; get the missing '
+            'archives or remove the rows'
+            for path, line in missing
+        ],
+        FileNotFoundError,
+    )
 
 
 def check_disjoint(

@@ -146,12 +146,14 @@ def operating_points(
     np.add.at(by_patient, index, cells)
     drawn = confusion_metrics(np.tensordot(weights.astype(float), by_patient, 1))  # (R, K, 6)
     values = confusion_metrics(cells.sum(0))
-    macros = np.stack([mean_over_classes(drawn[..., i]) for i in range(len(METRICS))], -1)
+    macros = np.stack(
+        [mean_over_classes(drawn[:, test.in_mean, i]) for i in range(len(METRICS))], -1
+    )
     return OperatingPoints(
         thresholds=thresholds,
         values=values,
         intervals=percentile_interval(drawn),
-        macro=np.array([mean_defined(column) for column in values.T]),
+        macro=np.array([mean_defined(column) for column in values[test.in_mean].T]),
         macro_interval=percentile_interval(macros),
         rule=rule,
         chosen_on=source.stamp + (' (the TEST set itself: optimistic)' if choose_on_test else ''),

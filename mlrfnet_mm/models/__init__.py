@@ -15,7 +15,8 @@
 
 from .data_preprocessor import XrayDataPreprocessor
 from .heads import MRFCHead
-from .losses import BiasedFocalLoss
+from .lite0_pretrained import Lite0Pretrained
+from .losses import BiasedFocalLoss, MaskedLoss
 from .necks import ECANeck
 from .pretrained import TimmPretrained
 from .ten_crop import TenCropClassifier
@@ -23,7 +24,9 @@ from .ten_crop import TenCropClassifier
 __all__ = [
     'BiasedFocalLoss',
     'ECANeck',
+    'Lite0Pretrained',
     'MRFCHead',
+    'MaskedLoss',
     'TenCropClassifier',
     'TimmPretrained',
     'XrayDataPreprocessor',

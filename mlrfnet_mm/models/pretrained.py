@@ -10,6 +10,7 @@ from pathlib import Path
 import timm
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, update_init_info
+from mmpretrain.models import TIMMBackbone
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
@@ -19,12 +20,26 @@ FILE_SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 CLASSIFIERS = ('fc.', 'head.', 'classifier.')  # where timm's models keep the ImageNet classifier
 
 
+def as_features(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Name a timm model's weights as its ``features_only`` form does, and keep what that has.
+
+    timm takes some containers apart (``features.conv0`` becomes ``features_conv0``) and drops whole
+    modules behind the last level. A part of a module that is there is never dropped.
+    """
+    parts = {key.split('.')[0] for key in net.state_dict()}
+    named = {
+        k if k.split('.')[0] in parts else k.replace('.', '_', 1): v for k, v in weights.items()
+    }
+    return {key: value for key, value in named.items() if key.split('.')[0] in parts}
+
+
 @WEIGHT_INITIALIZERS.register_module()
 class TimmPretrained:
     """Fill a backbone with a timm model's weights, as its ``init_cfg``.
 
     Every key of the backbone must be in the weights and every key of the weights, but for the
-    ImageNet classifier, must be in the backbone.
+    ImageNet classifier, must be in the backbone. In ``mmpretrain.TIMMBackbone`` the modules that
+    ``features_only`` cuts off, behind the last level, are left out as well.
 
     Args:
         checkpoint: a file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``; loaded weights-only) or a
@@ -49,10 +64,14 @@ class TimmPretrained:
                 f'the others would overwrite it: {module.init_cfg}'
             )
         weights = self._read()
-        wanted = set(module.state_dict())
+        net = module
+        if isinstance(module, TIMMBackbone):
+            net = module.timm_model
+            weights = as_features(weights, net)
+        wanted = set(net.state_dict())
         weights = {k: v for k, v in weights.items() if k in wanted or not k.startswith(CLASSIFIERS)}
         try:
-            module.load_state_dict(weights, strict=True)
+            net.load_state_dict(weights, strict=True)
         except RuntimeError as error:
             raise ValueError(
                 f'the weights of {self.checkpoint!r} do not fit {type(module).__name__}: backbone '

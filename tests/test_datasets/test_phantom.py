@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mlrfnet_mm.datasets.phantom import render, write_phantom
+from mlrfnet_mm.datasets.phantom import render, write_chexpert_phantom, write_phantom
 from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'make_phantom.py'
@@ -196,6 +196,24 @@ def test_a_finished_folder_is_left_alone(phantom):
     with pytest.raises(FileExistsError, match="'size': 96"):
         write_phantom(phantom, **{**SMALL, 'size': 96}, workers=1)
     assert json.loads((phantom / 'phantom.json').read_text())['size'] == 64
+
+
+def test_folders_from_before_the_layout_was_noted_are_recognised(tmp_path):
+    """Generators until version 1 wrote manifest and journal without the key `layout`."""
+    old = dict(generator=1, patients=2, size=64, seed=0)
+    out = tmp_path / 'finished'
+    images = write_phantom(out, patients=2, size=64, seed=0, workers=1).images
+    (out / 'phantom.json').write_text(json.dumps(dict(old, images=images)))
+    before = contents(out)
+    assert not write_phantom(out, patients=2, size=64, seed=0, workers=1).written
+    assert contents(out) == before
+    with pytest.raises(FileExistsError, match="'layout': 'chexpert'"):
+        write_chexpert_phantom(out, patients=2, size=64, seed=0, workers=1)
+
+    unfinished = tmp_path / 'unfinished'
+    unfinished.mkdir()
+    (unfinished / 'phantom.partial.jsonl').write_text(json.dumps(old) + '\n')
+    assert write_phantom(unfinished, patients=2, size=64, seed=0, workers=1).images == images
 
 
 def test_a_finished_folder_that_lost_an_image_is_refused(tmp_path):

@@ -1,12 +1,13 @@
 """Settings by machine: what the config says stays, what it leaves open is chosen."""
 
+import os
 import sys
 
 import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from test_engine.test_runner import build
+from test_runner import build
 
 from mlrfnet_mm.engine import machine
 from mlrfnet_mm.engine import runner as runner_module
@@ -89,11 +90,12 @@ def test_channels_last(tmp_path, monkeypatch):
 def test_compile_trains_the_same(tmp_path, run):
     build(tmp_path / 'plain').train()
     code = f"""
-from test_engine.test_runner import build
+from test_runner import build
 build({str(tmp_path / 'fast')!r}, compile=dict(backend='eager')).train()
 """
+    folders = str(ROOT / 'tests'), str(ROOT / 'tests/test_engine')
     # in a process of its own: under pytest, torch 2.14 aborts where it lists its operators
-    run(sys.executable, '-c', code, env=dict(PYTHONPATH=str(ROOT / 'tests')))
+    run(sys.executable, '-c', code, env=dict(PYTHONPATH=os.pathsep.join(folders)))
     expected = weights(tmp_path / 'plain')
     for key, tensor in weights(tmp_path / 'fast').items():
         torch.testing.assert_close(tensor, expected[key], atol=1e-4, rtol=1e-4)

@@ -41,6 +41,14 @@ def test_even_kernel_is_refused(kernel_size):
         ECANeck(kernel_size=kernel_size)
 
 
-def test_other_levels_are_refused_with_the_way_out():
-    with pytest.raises(ValueError, match=r'\(8, 16\) channels.*\(8,\).*out_indices'):
-        ECANeck(in_channels=(8, 16))([torch.zeros(1, 8, 2, 2)])
+@pytest.mark.parametrize(
+    ('shapes', 'message'),
+    [
+        ([(1, 8, 2, 2)], r'expects 2 levels, the backbone gives 1: .*in_channels=\(8,\).*out_ind'),
+        ([(1, 8, 2, 2), (1, 12, 1, 1)], r'expects 16 channels at level 1, the backbone gives 12'),
+        ([(1, 8, 2, 2), (1, 16)], r'level 1 .*\(1, 16\)'),
+    ],
+)
+def test_other_levels_are_refused_with_the_way_out(shapes, message):
+    with pytest.raises(ValueError, match=f'model.neck .*{message}'):
+        ECANeck(in_channels=(8, 16))([torch.zeros(shape) for shape in shapes])

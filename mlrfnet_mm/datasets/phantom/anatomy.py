@@ -142,7 +142,7 @@ class Chest:
 
     def copy(self) -> 'Chest':
         """A chest that can be painted on without changing this one."""
-        twin = object.__new__(Chest)
+        twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         for name in ('air', 'vessels', 'opacity', 'overlay'):
             setattr(twin, name, getattr(self, name).copy())

@@ -1,14 +1,14 @@
-"""From a patient's visit to an image: attenuation, transmission, scatter, noise, display."""
+"""From a patient's visit to its frontal image, with a box for each finding."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mlrfnet_mm.datasets.phantom.anatomy import Chest, Map, Pose, vessel_tree
+from mlrfnet_mm.datasets.phantom.film import Film, scatter_field, transmit
 from mlrfnet_mm.datasets.phantom.findings import PAINT, RESHAPE, Place
 from mlrfnet_mm.datasets.phantom.patients import (
     CLASSES,
@@ -18,6 +18,7 @@ from mlrfnet_mm.datasets.phantom.patients import (
     VESSELS,
     VISIT,
     draw_patient,
+    draw_visit,
     random_stream,
 )
 
@@ -55,17 +56,11 @@ def render(
         IndexError: the patient has no image of that index.
         ValueError: `without` names something that is not a finding.
     """
-    patient = draw_patient(seed, patient_id)
-    if not 0 <= index < len(patient.visits):
-        raise IndexError(
-            f'patient {patient_id} of seed {seed} has {len(patient.visits)} images, index must be '
-            f'0 … {len(patient.visits) - 1}, got {index}'
-        )
+    patient, visit = draw_patient(seed, patient_id), draw_visit(seed, patient_id, index)
     if unknown := set(without) - set(CLASSES):
         raise ValueError(f'without must name findings out of {CLASSES}, got {sorted(unknown)}')
-    visit = patient.visits[index]
     findings = tuple(name for name in visit.findings if name not in without)
-    exposure = _Exposure(seed, patient_id, index, size)
+    exposure = Exposure(seed, patient_id, index, size)
     full = exposure.transmission(findings)
     clean = exposure.display(full)
     boxes = []
@@ -77,13 +72,19 @@ def render(
     )
 
 
-class _Exposure:
+def render_frontal(seed: int, patient_id: int, index: int, size: int = 128) -> NDArray[np.uint8]:
+    """Renders the same image as `render`, (size, size), without looking for boxes."""
+    exposure = Exposure(seed, patient_id, index, size)
+    return exposure.develop(exposure.transmission(exposure.visit.findings))
+
+
+class Exposure:
     """One visit's chest, pose, beam and display, for any subset of its findings."""
 
     def __init__(self, seed: int, patient_id: int, index: int, size: int) -> None:
         self.key, self.size = (seed, patient_id), size
         self.patient = draw_patient(seed, patient_id)
-        self.visit = self.patient.visits[index]
+        self.visit = draw_visit(seed, patient_id, index)
         portable = self.visit.view == 'AP'
         rng = random_stream(seed, patient_id, VISIT, index)
         turn = np.deg2rad(4.0 if portable else 1.5)
@@ -100,12 +101,10 @@ class _Exposure:
             domes=(thorax.domes[0] + breath, thorax.domes[1] + breath),
             heart_ratio=thorax.heart_ratio * (1.07 if portable else 1.0),
         )
-        self.photons = rng.uniform(4000, 9000) * (128 / size) ** 2  # a pixel, unattenuated
-        self.black, self.white = rng.uniform(0.20, 0.32), rng.uniform(2.15, 2.45)
-        self.bend = rng.uniform(0.3, 0.6)  # of the display's curve
-        self.noise_key = (NOISE, index)
+        self.film = Film.draw(rng, size)
+        self.index = index
         self._chests: dict[tuple[str, ...], Chest] = {}
-        tree = _vessels(seed, patient_id)
+        tree = patient_vessels(seed, patient_id)
         chest = self._chest(())
         widths, weights = (0.010, 0.006, 0.004), (0.17, 0.12, 0.10)
         drawn = (
@@ -114,10 +113,7 @@ class _Exposure:
         )
         self.vessels = sum(drawn, 0.02 * chest.cloud(rng, 0.08))
         # Scatter is a wide blur of the healthy chest: a field that the findings leave alone.
-        bare = np.exp(-chest.attenuation(self.vessels))
-        small = cv2.resize(bare, (32, 32), interpolation=cv2.INTER_AREA)
-        scatter = cv2.GaussianBlur(small, (0, 0), 3.0)
-        self.scatter = 0.12 * cv2.resize(scatter, (size, size), interpolation=cv2.INTER_LINEAR)
+        self.scatter = scatter_field(chest.attenuation(self.vessels))
 
     def _chest(self, findings: tuple[str, ...]) -> Chest:
         """A chest in the shape that the findings give it, not yet painted."""
@@ -141,26 +137,20 @@ class _Exposure:
         for name in findings:
             if name in PAINT:
                 PAINT[name](chest, self._place(name), self._draw(PAINT_DRAW, name))
-        primary = np.exp(-chest.attenuation(self.vessels))
-        return cv2.GaussianBlur(primary, (0, 0), 0.004 * self.size) * np.float32(0.9) + self.scatter
+        return transmit(chest.attenuation(self.vessels), self.scatter)
 
     def display(self, transmission: Map) -> Map:
-        """Grey levels 0 … 255: bright where little comes through."""
-        depth = (-np.log(np.maximum(transmission, 0.02)) - self.black) / (self.white - self.black)
-        np.clip(depth, 0, 1, out=depth)
-        return 255 * ((1 - self.bend) * depth + self.bend * np.sqrt(depth))
+        """Grey levels 0 … 255, free of noise."""
+        return self.film.display(transmission)
 
     def develop(self, transmission: Map) -> NDArray[np.uint8]:
-        """The image with quantum noise: its variance is the number of photons."""
-        draw = random_stream(*self.key, *self.noise_key).standard_normal(
-            transmission.shape, np.float32
-        )
-        noisy = transmission + np.sqrt(transmission / np.float32(self.photons)) * draw
-        return np.round(self.display(noisy)).astype(np.uint8)
+        """The image with its noise."""
+        return self.film.develop(transmission, random_stream(*self.key, NOISE, self.index))
 
 
 @lru_cache(maxsize=2)
-def _vessels(seed: int, patient_id: int) -> list[NDArray[np.float64]]:
+def patient_vessels(seed: int, patient_id: int) -> list[NDArray[np.float64]]:
+    """The vessels of a patient's lungs, the same in all images: see `vessel_tree`."""
     return vessel_tree(
         random_stream(seed, patient_id, VESSELS), draw_patient(seed, patient_id).thorax
     )

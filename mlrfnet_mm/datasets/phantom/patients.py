@@ -27,7 +27,9 @@ ZONES = dict(
     Pneumonia=(0, 1, 2), Pneumothorax=(0,), Consolidation=(0, 1, 2), Pleural_Thickening=(0, 1),
 )  # fmt: skip
 
-PATIENT, VISIT, VESSELS, NOISE, RESHAPE_DRAW, PAINT_DRAW = range(6)  # independent random streams
+# Independent random streams.
+PATIENT, VISIT, VESSELS, NOISE, RESHAPE_DRAW, PAINT_DRAW = range(6)
+STUDY, ASIDE, ASIDE_PLACE, ASIDE_NOISE = range(6, 10)
 
 
 class Visit(NamedTuple):
@@ -89,6 +91,21 @@ def draw_patient(seed: int, patient_id: int) -> Patient:
         view = 'AP' if rng.random() < (0.45 if findings else 0.25) else 'PA'
         visits.append(Visit(findings, view, age, float(np.clip(growth, 0.9, 1.12))))
     return Patient(gender, thorax, _draw_places(rng, visits), tuple(visits))
+
+
+def draw_visit(seed: int, patient_id: int, index: int) -> Visit:
+    """One visit of a patient, from 0.
+
+    Raises:
+        IndexError: the patient has no visit of that index.
+    """
+    visits = draw_patient(seed, patient_id).visits
+    if not 0 <= index < len(visits):
+        raise IndexError(
+            f'patient {patient_id} of seed {seed} has {len(visits)} images, index must be '
+            f'0 … {len(visits) - 1}, got {index}'
+        )
+    return visits[index]
 
 
 def _draw_findings(rng: np.random.Generator) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import torch
 from mmpretrain.models import MultiLabelClsHead
 from torch import Tensor, nn
 
+from mlrfnet_mm.models.levels import check_levels
 from mlrfnet_mm.registry import MODELS
 
 
@@ -94,12 +95,7 @@ class MRFCHead(MultiLabelClsHead):
 
     def pre_logits(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Pass all levels on (mmpretrain's heads keep the last one only)."""
-        found = tuple(x.shape[1] for x in feats)
-        if found != self.in_channels:
-            raise ValueError(
-                f'MRFCHead was built for levels of {self.in_channels} channels, got {found}: set '
-                'head.in_channels, or the out_indices of the backbone'
-            )
+        check_levels(feats, self.in_channels, 'head')
         return tuple(feats)
 
     def score_maps(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:

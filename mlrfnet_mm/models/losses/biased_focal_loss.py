@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mlrfnet_mm.models.losses.reduction import REDUCTIONS, weigh_and_reduce
 from mlrfnet_mm.registry import MODELS
-
-REDUCTIONS = ('none', 'mean', 'sum')
 
 
 def biased_focal_loss(
@@ -142,13 +141,4 @@ class BiasedFocalLoss(nn.Module):
         loss = self.loss_weight * biased_focal_loss(
             logits, target, self.alpha, self.gamma, self.shift, self.shift_log
         )
-        if weight is not None:
-            loss = loss * (weight if weight.dim() == loss.dim() else weight.unsqueeze(-1))
-        reduction = reduction_override or self.reduction
-        if reduction not in REDUCTIONS:
-            raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
-        if reduction == 'none':
-            return loss
-        if reduction == 'sum':
-            return loss.sum()
-        return loss.sum() / ((avg_factor or loss.shape[0]) * loss.shape[1:].numel())
+        return weigh_and_reduce(loss, weight, avg_factor, reduction_override or self.reduction)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mlrfnet_mm.models.levels import check_levels
 from mlrfnet_mm.registry import MODELS
 
 
@@ -73,10 +74,5 @@ class ECANeck(BaseModule):
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Map a tuple of (N, C_l, H_l, W_l) to the same shapes."""
-        found = tuple(x.shape[1] for x in feats)
-        if found != self.in_channels:
-            raise ValueError(
-                f'ECANeck was built for levels of {self.in_channels} channels, the backbone gives '
-                f'{found}: set neck.in_channels, or the out_indices of the backbone'
-            )
+        check_levels(feats, self.in_channels, 'neck')
         return tuple(level(x) for level, x in zip(self.levels, feats, strict=True))

@@ -1,0 +1,78 @@
+# CheXpert with the paper's augmentation (section IV-C): resize 256, crop 224, flip, rotation by up
+# to 5 degrees, contrast by up to 10 %. Hue and saturation do nothing to a grey image: left out.
+# Evaluation by study needs study_id and view.
+train_pipeline = [
+    dict(type='mlrfnet_mm.LoadXray'),
+    dict(
+        type='mlrfnet_mm.XrayGeometry',
+        scale=256,
+        crop_size=224,
+        crop='random',
+        flip=0.5,
+        rotate=5.0,
+    ),
+    dict(type='mlrfnet_mm.XrayContrast', contrast=0.1),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view'),
+    ),
+]
+test_pipeline = [
+    dict(type='mlrfnet_mm.LoadXray'),
+    dict(type='mlrfnet_mm.XrayGeometry', scale=256, crop_size=224),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view'),
+    ),
+]
+
+# Workers and pinned memory: by machine, where they are not set (mlrfnet_mm.SafeRunner).
+# data_root=None: the environment variable CHEXPERT_ROOT, else data/CheXpert
+# protocol='held-out': 1/32 of the patients of train.csv validate, and the 200 studies of valid.csv
+# are for tools/test.py. 'select-on-valid', in all three, is the paper's habit: `val` is `valid`.
+train_dataloader = dict(
+    batch_size=32,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='mlrfnet_mm.CheXpert',
+        data_root=None,
+        protocol='held-out',
+        split='train',
+        policy='U-O&U-Z',
+        views='all',
+        classes='all',
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=32,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mlrfnet_mm.CheXpert',
+        data_root=None,
+        protocol='held-out',
+        split='val',
+        policy='U-O&U-Z',
+        views='all',
+        classes='all',
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+test_dataloader = dict(
+    batch_size=32,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='mlrfnet_mm.CheXpert',
+        data_root=None,
+        protocol='held-out',
+        split='valid',
+        policy='U-O&U-Z',
+        views='all',
+        classes='all',
+        pipeline=test_pipeline,
+        test_mode=True,
+    ),
+)
+val_evaluator = [dict(type='mlrfnet_mm.StudyAUC'), dict(type='mlrfnet_mm.MeanLoss')]
+test_evaluator = [dict(type='mlrfnet_mm.StudyAUC')]

@@ -1,0 +1,4 @@
+_base_ = '../../mlrfnet_xray14.py'
+
+_base_.model.head.loss = dict(type='mlrfnet_mm.MaskedLoss')
+_base_.model.head.loss.loss = dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True)

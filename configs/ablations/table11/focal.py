@@ -1,0 +1,4 @@
+_base_ = '../../mlrfnet_xray14.py'
+
+_base_.model.head.loss = dict(type='mlrfnet_mm.MaskedLoss')
+_base_.model.head.loss.loss = dict(type='mmpretrain.FocalLoss', gamma=2.0, alpha=0.25)

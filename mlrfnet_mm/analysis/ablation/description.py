@@ -1,0 +1,130 @@
+"""``table.json``: which rows a table of the paper has, their labels, and the paper's values."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BASE = 'base'  # name of the base row, and of its folder
+KEYS = {
+    'the file': {'title', 'base', 'rows', 'sweep'},
+    'base': {'label', 'config', 'paper'},
+    'a row': {'label', 'paper'},
+    'sweep': {'key', 'label', 'values', 'paper'},
+}
+FAULTS = (KeyError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class RowDescription:
+    """One row as ``table.json`` has it.
+
+    Attributes:
+        name: of its config and of its folder.
+        label: printed.
+        paper: the paper's value by data set and protocol, as ``{'ChestX-ray14 chexnet': 0.853}``.
+        file: its config.
+        settings: what a row of a sweep sets over the base.
+    """
+
+    name: str
+    label: str
+    paper: Mapping[str, float]
+    file: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A table: its rows in order, the base first."""
+
+    title: str
+    rows: Sequence[RowDescription]
+
+    @property
+    def base(self) -> RowDescription:
+        """The row that the others are compared with."""
+        return self.rows[0]
+
+
+def read_description(folder: str | Path) -> Description:
+    """Read ``table.json`` of a folder of row configs.
+
+    Raises:
+        FileNotFoundError: no such folder or file.
+        ValueError: not in the form that ``docs/ablations.md`` gives, or rows that do not match the
+            folder's configs.
+    """
+    folder = Path(folder)
+    file = folder / 'table.json'
+    if not file.is_file():
+        known = ', '.join(sorted(path.parent.name for path in folder.parent.glob('*/table.json')))
+        raise FileNotFoundError(f'no {file}; folders with a table beside it: {known or "none"}')
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'))
+        _check_keys(content, 'the file')
+        base = content['base']
+        _check_keys(base, 'base')
+        rows = [RowDescription(BASE, base['label'], base.get('paper', {}), folder / base['config'])]
+        rows += [_row(folder, name, row) for name, row in content.get('rows', {}).items()]
+        sweep = content.get('sweep')
+        if sweep is not None:
+            rows += _sweep(sweep, rows[0].file)
+        description = Description(content['title'], rows)
+    except FAULTS as error:
+        reason = f'no {error}' if isinstance(error, KeyError) else error
+        raise ValueError(f'{file}: {reason}; docs/ablations.md has the form') from error
+    _check_rows(file, description)
+    return description
+
+
+def _check_keys(part: Mapping[str, Any], what: str) -> None:
+    """Raise a ValueError for a key that would be ignored."""
+    if unknown := set(part) - KEYS[what]:
+        raise ValueError(f'{what} has no {min(unknown)!r}, only {", ".join(sorted(KEYS[what]))}')
+
+
+def _row(folder: Path, name: str, row: Mapping[str, Any]) -> RowDescription:
+    """A row that is a config of its own."""
+    _check_keys(row, 'a row')
+    return RowDescription(name, row['label'], row.get('paper', {}), folder / f'{name}.py')
+
+
+def _sweep(sweep: Mapping[str, Any], base: Path) -> list[RowDescription]:
+    """One row a value; lists become tuples, as configs write them."""
+    _check_keys(sweep, 'sweep')
+    rows = []
+    for value in sweep['values']:
+        parts = value if isinstance(value, list) else [value]
+        name = sweep_name(sweep['key'], parts)
+        label = sweep.get('label', sweep['key']) + ' = ' + ', '.join(f'{x:g}' for x in parts)
+        setting = tuple(parts) if isinstance(value, list) else value
+        paper = sweep.get('paper', {}).get(name, {})
+        rows.append(RowDescription(name, label, paper, base, {sweep['key']: setting}))
+    return rows
+
+
+def sweep_name(key: str, values: Sequence[float]) -> str:
+    """Name of a sweep's row, fit for a folder.
+
+    >>> sweep_name('model.head.lam', [0.5, 0.3, 0.1])
+    'lam_0.5_0.3_0.1'
+    """
+    return '_'.join([key.rsplit('.', 1)[-1], *(f'{value:g}' for value in values)])
+
+
+def _check_rows(file: Path, description: Description) -> None:
+    """Raise a ValueError where rows and the folder's configs do not match."""
+    names = [row.name for row in description.rows]
+    for name in names:
+        if not re.fullmatch(r'\w[\w.+-]*', name) or names.count(name) > 1:
+            raise ValueError(f'{file}: {name!r} is not a name for one folder, or there twice')
+    listed = {row.file.resolve() for row in description.rows}
+    for row in description.rows:
+        if not row.file.is_file():
+            raise FileNotFoundError(f'{file}: row {row.name!r} has no config {row.file}')
+    present = {path.resolve() for path in file.parent.glob('*.py')}
+    if unlisted := sorted(path.name for path in present - listed):
+        raise ValueError(f'{file}: {unlisted[0]} lies in the folder and is no row of the table')

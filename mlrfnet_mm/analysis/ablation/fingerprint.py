@@ -1,0 +1,114 @@
+"""What a result stands on: the config without what cannot change it, and the data's tables."""
+
+import functools
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+
+from mlrfnet_mm.engine.launch import RUNNER_KEYS
+
+# Keys, and ends of keys, that say where and how a run goes, not what comes out.
+PLACES = (
+    'work_dir',
+    'launcher',
+    'resume',
+    'log_level',
+    'visualizer',
+    'env_cfg',
+    'experiment_name',
+    'default_hooks.logger',
+)
+ENDS = ('.data_root', '.num_workers', '.persistent_workers', '.pin_memory', '.prefetch_factor')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+TABLES = ('.csv', '.csv.gz', '.txt', '.json')
+
+
+def flatten(value: Any, prefix: str = '') -> dict[str, Any]:
+    """Dotted key → leaf, through dicts and lists; what JSON cannot hold becomes text.
+
+    >>> flatten({'a': {'b': (1, None)}, 'c': {}})
+    {'a.b.0': 1, 'a.b.1': None, 'c': {}}
+    """
+    if isinstance(value, Mapping) and value:
+        items: Any = value.items()
+    elif isinstance(value, list | tuple) and value:
+        items = enumerate(value)
+    elif isinstance(value, list | tuple | Mapping):
+        return {prefix[:-1]: {}}
+    else:
+        plain = value if isinstance(value, str | int | float | None) else str(value)
+        return {prefix[:-1]: plain}
+    return {k: v for key, item in items for k, v in flatten(item, f'{prefix}{key}.').items()}
+
+
+def relevant(config: Config) -> dict[str, Any]:
+    """Flat form of what decides a result: what a runner reads, without places and workers.
+
+    The seed is part of it. Folders are not: what is in them is, see :func:`data_fingerprint`.
+    """
+    read = {key: value for key, value in config.to_dict().items() if key in RUNNER_KEYS}
+    return {
+        key: value
+        for key, value in flatten(read).items()
+        if not any(key == place or key.startswith(f'{place}.') for place in PLACES)
+        and not key.endswith(ENDS)
+    }
+
+
+def digest(value: Any) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of a value's JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def data_fingerprint(config: Config) -> dict[str, dict[str, Any]]:
+    """For each data loader of a config: number of items, and a digest of the label tables.
+
+    The tables are the files directly in the data set's folder that end in ``.csv``, ``.csv.gz``,
+    ``.txt`` or ``.json``, by name and content. Images are not read: a table that names them, the
+    same number of them, and a data set class that misses none stand for them.
+    """
+    init_default_scope(config.get('default_scope', 'mmengine'))
+    result = {}
+    for loader in LOADERS:
+        dataset = (config.get(loader) or {}).get('dataset')
+        if dataset is not None:
+            plain = json.dumps({**dataset.to_dict(), 'pipeline': []}, default=str, sort_keys=True)
+            result[loader.removesuffix('_dataloader')] = _describe(plain)
+    return result
+
+
+@functools.cache  # the rows of a table share their data sets
+def _describe(dataset: str) -> dict[str, Any]:
+    """Build a data set from its config as JSON, and describe it."""
+    built = DATASETS.build(json.loads(dataset))
+    root = getattr(built, 'data_root', '')
+    tables = table_digests(Path(root)) if root else {}
+    return dict(items=len(built), tables=digest(tables) if tables else '')
+
+
+@functools.cache
+def table_digests(root: Path) -> dict[str, str]:
+    """File name → SHA-256 of its content, for the label tables and lists of a folder."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.iterdir())
+        if path.name.endswith(TABLES) and path.is_file()
+    }
+
+
+def commit() -> str:
+    """Short git hash of the source, with ``-dirty`` if it was changed since; '' outside of git."""
+    command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
+    try:
+        return subprocess.run(
+            [*command, '--exclude', '*'], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ''

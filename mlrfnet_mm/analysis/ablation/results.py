@@ -1,0 +1,140 @@
+"""From the predictions of a table's runs to numbers with intervals.
+
+Every row and seed is scored on the same test images, and every replicate of the bootstrap draws the
+same patients for all of them. In a replicate a row's value is the mean over its seeds of the mean
+AUC; the difference to the base row takes the seeds that both have. So intervals are about the test
+patients, for the models that these seeds gave; how much the seeds matter is the standard deviation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlrfnet_mm.analysis.pairing import aligned, load_predictions
+from mlrfnet_mm.evaluation import (
+    Predictions,
+    bootstrap_auc,
+    mean_defined,
+    mean_over_classes,
+    percentile_interval,
+    roc_auc,
+)
+
+from .plan import Plan, Row
+from .runs import finished, make_run
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """What the seeds of a row gave.
+
+    Attributes:
+        row: the row.
+        seeds: those that are done, S of them.
+        aucs: (S,) mean AUC of each.
+        draws: (S, R) the same in each replicate.
+        records: ``done.json`` of each.
+    """
+
+    row: Row
+    seeds: tuple[int, ...]
+    aucs: np.ndarray
+    draws: np.ndarray
+    records: Sequence[dict[str, Any]]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds; NaN if none is done."""
+        return float(self.aucs.mean()) if self.seeds else float('nan')
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation over the seeds; NaN below two."""
+        return float(self.aucs.std(ddof=1)) if len(self.seeds) > 1 else float('nan')
+
+    @property
+    def interval(self) -> np.ndarray:
+        """(2,) ends of the 95 % interval of the mean."""
+        return percentile_interval(self.draws.mean(0)) if self.seeds else np.full(2, np.nan)
+
+    def difference(self, base: 'RowResult') -> tuple[float, np.ndarray]:
+        """Mean over the common seeds of this row minus the base, and the ends of its interval."""
+        common = sorted(set(self.seeds) & set(base.seeds))
+        if not common:
+            return float('nan'), np.full(2, np.nan)
+        a, b = ([result.seeds.index(seed) for seed in common] for result in (self, base))
+        gaps = (self.draws[a] - base.draws[b]).mean(0)
+        return float((self.aucs[a] - base.aucs[b]).mean()), percentile_interval(gaps)
+
+
+@dataclass(frozen=True)
+class Results:
+    """All rows of a table; ``test`` is what they were scored on, None if nothing is done."""
+
+    rows: Sequence[RowResult]
+    test: Predictions | None
+    notes: Sequence[str]
+
+
+def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Results:
+    """Read what is done.
+
+    Args:
+        plan: the table.
+        seeds: of the runs.
+        work: folder of the runs.
+        replicates: of the bootstrap by patient.
+
+    Raises:
+        ValueError: runs that were scored on different images or labels.
+    """
+    test: Predictions | None = None
+    results, notes = [], []
+    for row in plan.rows:
+        runs = [make_run(row, seed, work) for seed in seeds]
+        states = [finished(run) for run in runs]
+        notes += [
+            f'{run} is left out: it was run with another config ({other}).'
+            for run, (_, other) in zip(runs, states, strict=True)
+            if other
+        ]
+        done = [run for run, (is_done, _) in zip(runs, states, strict=True) if is_done]
+        aucs, draws = [], []
+        for run in done:
+            predictions = read_scored(run.predictions)
+            test = test or predictions
+            try:
+                predictions = aligned(test, predictions)
+            except ValueError as error:
+                raise ValueError(
+                    f'{run} cannot stand in one table with the rest: {error}'
+                ) from error
+            arrays = predictions.scores, predictions.labels
+            aucs.append(mean_defined(roc_auc(*arrays)))
+            draws.append(
+                mean_over_classes(bootstrap_auc(*arrays, predictions.patients, replicates))
+            )
+        done_seeds = tuple(run.seed for run in done)
+        records = [run.record('done') for run in done]
+        results.append(RowResult(row, done_seeds, np.array(aucs), np.array(draws), records))
+    return Results(results, test, notes)
+
+
+def read_scored(path: Path) -> Predictions:
+    """Read predictions as they are scored: per study if there are studies, the scored classes."""
+    predictions = load_predictions(path)
+    if predictions.studies is not None:
+        predictions = predictions.per_study()
+    kept = predictions.in_mean
+    return Predictions(
+        scores=predictions.scores[:, kept],
+        labels=predictions.labels[:, kept],
+        images=predictions.images,
+        patients=predictions.patients,
+        classes=predictions.classes[kept],
+        stamp=predictions.stamp,
+        unit=predictions.unit,
+    )

@@ -1,0 +1,115 @@
+"""A checkpoint as a model ready to predict, with the names of its findings and a stamp."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS, MODELS
+from torch import nn
+
+from mlrfnet_mm.engine.launch import resolve_checkpoint
+from mlrfnet_mm.engine.runner import check_plain, torch_load_mode
+
+from .config_text import check_types, parse_config
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode.
+
+    Attributes:
+        model: the classifier.
+        cfg: its config.
+        classes: names of the findings, in the order of the logits.
+        stamp: ``model``, ``checkpoint``, ``sha256`` (its first 12 digits) and ``trained_on`` (data
+            set and protocol), to put beside numbers.
+        path: the checkpoint file.
+    """
+
+    model: nn.Module
+    cfg: Config
+    classes: tuple[str, ...]
+    stamp: dict[str, str]
+    path: Path
+
+
+def load_model(
+    checkpoint: str | Path,
+    config: str | Path | Config | None = None,
+    device: str = 'cpu',
+    trust: bool = False,
+) -> LoadedModel:
+    """Build the model of a checkpoint and load it strictly.
+
+    The file is loaded weights-only. Without ``config`` the one that mmengine stored in it is taken,
+    read as data (see ``config_text.py``); a config file is a Python program, and is run.
+
+    Args:
+        checkpoint: file, or a work directory: its best, else its latest checkpoint.
+        config: file or Config; None takes the checkpoint's own.
+        device: as in torch.
+        trust: load a file whose pickle may run code.
+
+    Raises:
+        FileNotFoundError: no checkpoint.
+        RuntimeError: more than plain values in the file, or weights that do not fit.
+        ValueError: no config, or no names of findings, to be found; a config that is refused.
+    """
+    path = Path(resolve_checkpoint(str(checkpoint)))
+    if not trust:
+        check_plain(str(path))
+    with torch_load_mode(weights_only=not trust):
+        content = torch.load(path, map_location='cpu', weights_only=not trust)
+    meta = content.get('meta', {})
+    cfg = _config(path, meta, config)
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    with torch_load_mode(weights_only=not trust):
+        model = MODELS.build(cfg.model)
+    state = content.get('state_dict', content)
+    try:
+        model.load_state_dict({key.removeprefix('module.'): v for key, v in state.items()})
+    except RuntimeError as error:
+        raise RuntimeError(f'{path} does not fit the model of its config: {error}') from error
+    dataset = meta.get('dataset_meta', {})
+    trained_on = ' '.join(str(dataset[key]) for key in ('dataset', 'protocol') if key in dataset)
+    stamp = dict(
+        model=_name(meta, config),
+        checkpoint=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
+        trained_on=trained_on or 'not recorded',
+    )
+    return LoadedModel(model.to(device).eval(), cfg, _classes(path, dataset, cfg), stamp, path)
+
+
+def _config(path: Path, meta: dict[str, Any], config: str | Path | Config | None) -> Config:
+    if isinstance(config, Config):
+        return config
+    if config is not None:
+        return Config.fromfile(config)
+    if not isinstance(meta.get('cfg'), str):
+        raise ValueError(f'{path} carries no config; give the config file (--config)')
+    cfg = parse_config(meta['cfg'])
+    check_types(cfg.get('model'))
+    check_types(cfg.get('test_dataloader', {}).get('dataset', {}).get('pipeline'))
+    return cfg
+
+
+def _name(meta: dict[str, Any], config: str | Path | Config | None) -> str:
+    if isinstance(config, str | Path):
+        return Path(config).stem
+    # mmengine appends the time of the start, as in mlrfnet_xray14_20261122_101500
+    return str(meta.get('experiment_name', 'not recorded')).rsplit('_', 2)[0]
+
+
+def _classes(path: Path, dataset: dict[str, Any], cfg: Config) -> tuple[str, ...]:
+    """The names that the checkpoint was trained with, else those of the config's data set."""
+    names = dataset.get('classes')
+    if names is None and (kind := DATASETS.get(cfg.test_dataloader.dataset.type)) is not None:
+        names = kind.METAINFO.get('classes')
+    if not names:
+        raise ValueError(f'{path} does not name its findings, nor does the data set of its config')
+    return tuple(names)

@@ -1,0 +1,55 @@
+"""Thresholds chosen on validation, as ``thresholds.json`` beside a checkpoint."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .json_files import from_nulls, read_object, to_nulls
+
+ON = ('scores', 'calibrated')
+FILE_NAME = 'thresholds.json'
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """At and above which value each finding is called.
+
+    Attributes:
+        classes: K names of the findings, in the order of the scores.
+        rule: how they were chosen, see
+            :func:`~mlrfnet_mm.evaluation.thresholds.choose_thresholds`.
+        thresholds: (K,); NaN for a class that validation had one label value of: no decision.
+        on: what they are compared with: ``'scores'`` as the model gives them, or ``'calibrated'``
+            probabilities of the ``calibration.json`` in the same folder.
+        stamp: of the validation predictions, as ``'ChestX-ray14 official/val'``.
+    """
+
+    classes: tuple[str, ...]
+    rule: str
+    thresholds: np.ndarray
+    on: str
+    stamp: str
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``thresholds.json`` into the folder; NaN becomes null."""
+        fields = asdict(self) | dict(thresholds=to_nulls(self.thresholds))
+        path = Path(folder) / FILE_NAME
+        path.write_text(json.dumps(fields, indent=2, allow_nan=False) + '\n', encoding='utf-8')
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> 'Thresholds':
+        """Read ``thresholds.json``, given as the file or its folder.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: another kind of file, another ``on``, lists of different lengths.
+        """
+        path, fields = read_object(path, FILE_NAME, cls, command='tools/calibrate.py')
+        if fields['on'] not in ON:
+            raise ValueError(f'{path}: on must be one of {", ".join(ON)}, got {fields["on"]!r}')
+        classes = tuple(fields['classes'])
+        values = from_nulls(fields['thresholds'], len(classes), path, 'thresholds')
+        return cls(classes, fields['rule'], values, fields['on'], str(fields['stamp']))

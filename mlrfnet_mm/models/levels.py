@@ -1,0 +1,37 @@
+"""What the backbone gives against what a neck or head was built for."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def check_levels(feats: Sequence[Tensor], in_channels: Sequence[int], part: str) -> None:
+    """Compare the levels with ``in_channels``.
+
+    Args:
+        feats: the levels, each (N, C, H, W).
+        in_channels: the C of each.
+        part: ``'neck'`` or ``'head'``: where ``in_channels`` stands in the config.
+
+    Raises:
+        ValueError: with the level, the number expected and the one found.
+    """
+    for level, x in enumerate(feats):
+        if x.ndim != 4:
+            raise ValueError(
+                f'model.{part} expects maps (N, C, H, W), level {level} of the backbone is '
+                f'{tuple(x.shape)}: switch its final pooling off'
+            )
+    found = tuple(x.shape[1] for x in feats)
+    if found == tuple(in_channels):
+        return
+    if len(found) != len(in_channels):
+        what = f'expects {len(in_channels)} levels, the backbone gives {len(found)}'
+    else:
+        pairs = enumerate(zip(in_channels, found, strict=True))
+        level, (expected, c) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+        what = f'expects {expected} channels at level {level}, the backbone gives {c}'
+    raise ValueError(
+        f'model.{part} {what}: set model.{part}.in_channels={found} (it is {tuple(in_channels)}), '
+        'or model.backbone.out_indices'
+    )

@@ -1,0 +1,79 @@
+"""Any multi-label loss over targets of which some are unknown (NaN).
+
+CheXpert's policy U-Ignore (Irvin et al., AAAI 2019, https://arxiv.org/abs/1901.07031) leaves
+uncertain labels out of the loss; mmpretrain's losses would turn one NaN into a NaN for all.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from mlrfnet_mm.models.losses.reduction import weigh_and_reduce
+from mlrfnet_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class MaskedLoss(nn.Module):
+    """Another loss with loss and gradient 0 where the target is NaN.
+
+    For every loss that takes its entries one by one, as mmpretrain's ``CrossEntropyLoss`` with
+    ``use_sigmoid=True``, ``FocalLoss`` and ``AsymmetricLoss`` do.
+    :class:`mlrfnet_mm.BiasedFocalLoss` masks by itself and need not be wrapped.
+
+    The reduction is the one that the wrapped loss was given, and ``'mean'`` has the meaning of
+    this project's losses: the sum over all N x K entries divided by N x K, unknown ones included
+    in the divisor. So a wrapped BCE without unknown targets is torch's, where mmpretrain's, under
+    its multi-label heads, is K times that.
+
+    Args:
+        loss: the wrapped loss's config, or the loss.
+
+    Raises:
+        ValueError: at run time, for targets of another shape than the logits, and for a loss that
+            does not give one number for each entry, such as a softmax cross-entropy.
+    """
+
+    def __init__(self, loss: dict | nn.Module) -> None:
+        super().__init__()
+        self.loss = loss if isinstance(loss, nn.Module) else MODELS.build(loss)
+        self.reduction: str = getattr(self.loss, 'reduction', 'mean')
+
+    def forward(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
+    ) -> Tensor:
+        """Compute the loss; the signature is that of mmpretrain's losses.
+
+        Args:
+            logits: (N, K); half precision is computed in single.
+            target: (N, K); NaN marks an unknown entry.
+            weight: factors of the images (N,) or of the entries (N, K).
+            avg_factor: number of images to divide by instead of N.
+            reduction_override: takes the place of the wrapped loss's reduction.
+        """
+        if logits.shape != target.shape:
+            raise ValueError(
+                f'logits and target differ in shape: {tuple(logits.shape)} and '
+                f'{tuple(target.shape)}'
+            )
+        if logits.dtype in (torch.half, torch.bfloat16):
+            logits = logits.float()
+        known = ~target.isnan()
+        # Logits are masked, too: 0 times the infinite slope of some loss would be NaN.
+        loss = self.loss(
+            torch.where(known, logits, 0.0),
+            torch.where(known, target, 0.0),
+            reduction_override='none',
+        )
+        if loss.shape != logits.shape:
+            raise ValueError(
+                f'{type(self.loss).__name__} gives losses of shape {tuple(loss.shape)} for logits '
+                f'of {tuple(logits.shape)}; MaskedLoss needs one for each entry, as '
+                "dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True) gives"
+            )
+        return weigh_and_reduce(
+            torch.where(known, loss, 0.0), weight, avg_factor, reduction_override or self.reduction
+        )

@@ -1,0 +1,33 @@
+"""One meaning of a reduced loss for all losses of this project."""
+
+from torch import Tensor
+
+REDUCTIONS = ('none', 'mean', 'sum')
+
+
+def weigh_and_reduce(
+    loss: Tensor,
+    weight: Tensor | None = None,
+    avg_factor: float | None = None,
+    reduction: str = 'mean',
+) -> Tensor:
+    """Reduce the entries' losses; ``'mean'`` is torch's, the sum over N x K divided by N x K.
+
+    Args:
+        loss: (N, K), 0 where the target is unknown: such an entry stays in the divisor.
+        weight: factors of the images (N,) or of the entries (N, K).
+        avg_factor: number of images to divide by instead of N.
+        reduction: ``'mean'``, ``'sum'`` or ``'none'``.
+
+    Raises:
+        ValueError: another reduction.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
+    if weight is not None:
+        loss = loss * (weight if weight.dim() == loss.dim() else weight.unsqueeze(-1))
+    if reduction == 'none':
+        return loss
+    if reduction == 'sum':
+        return loss.sum()
+    return loss.sum() / ((avg_factor or loss.shape[0]) * loss.shape[1:].numel())

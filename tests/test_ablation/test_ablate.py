@@ -1,0 +1,279 @@
+"""tools/ablate.py from the command line, and its runs with tools that only pretend to train."""
+
+import csv
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from rich.console import Console
+from sklearn.metrics import roc_auc_score
+
+from mlrfnet_mm.analysis.ablation import Settings, build_plan, execute, list_runs, write_report
+from mlrfnet_mm.analysis.ablation.plan import rebase
+from mlrfnet_mm.analysis.ablation.results import collect
+from mlrfnet_mm.evaluation import Predictions, patient_weights
+
+PHANTOM = ROOT / 'configs/mlrfnet_phantom.py'
+TRAIN = """
+import sys
+from pathlib import Path
+config, folder = Path(sys.argv[1]), Path(sys.argv[3])
+print('training', sys.argv)
+(folder / 'last_checkpoint').write_text('epoch_1.pth')
+with (folder.parents[1] / 'calls').open('a') as file:
+    file.write(f'{folder.parent.name}/{folder.name} {" ".join(sys.argv[4:])}\\n')
+if (folder.parents[1] / f'break_{folder.parent.name}').exists():
+    sys.exit('out of memory')
+"""
+# Scores are labels and noise, by lam and seed; only numpy, so that a run takes no time.
+TEST = """
+import sys, numpy as np
+config = {}
+exec(open(sys.argv[1]).read(), config)
+rng = np.random.default_rng(5)
+labels = (rng.random((20, 14)) < 0.4).repeat(3, 0).astype('f4')
+lam = config['model']['head'].get('lam', (1, 0, 0))
+noise = lam[0] + 2 * lam[1] + 3 * lam[2] + config['randomness']['seed'] / 10
+scores = (labels + noise * rng.normal(size=labels.shape)).astype('f4')
+more = {}
+classes = np.array([f'c{k}' for k in range(14)])
+patients = np.array([str(i // 3) for i in range(60)])
+if STUDIES:
+    more = dict(studies=patients, views=np.array(['Frontal'] * 60), scored=classes[:2])
+np.savez(sys.argv[-1], scores=scores, labels=labels, patients=patients, classes=classes,
+         images=np.array([f'{i}.png' for i in range(60)]), stamp=STAMP, **more)
+"""
+STAMP = 'generated phantom official/test'
+
+
+def write_test(tools, stamp=STAMP, studies=False):
+    (tools / 'test.py').write_text(f'STAMP, STUDIES = {stamp!r}, {studies}\n{TEST}')
+
+
+@pytest.fixture
+def tools(tmp_path):
+    folder = tmp_path / 'tools'
+    folder.mkdir()
+    (folder / 'train.py').write_text(TRAIN)
+    write_test(folder)
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path):
+    folder = tmp_path / 'w' / 't'
+    folder.mkdir(parents=True)
+    return folder
+
+
+def plan_of(phantom, table='fig6_lam', *options):
+    roots = [f'{part}_dataloader.dataset.data_root={phantom}' for part in ('train', 'val', 'test')]
+    return build_plan(ROOT / 'configs/ablations' / table, PHANTOM, [*roots, *options])
+
+
+def go(runs, tools, work, **settings):
+    console = Console(file=(work.parent / 'printed').open('a'), width=300)
+    return execute(runs, Settings(tools, **settings), work, console)
+
+
+def calls(work):
+    file = work / 'calls'
+    return file.read_text().splitlines() if file.exists() else []
+
+
+ROWS = ['base', 'lam_0.1_0.1_0.1', 'lam_0.5_0.3_0.1']
+
+
+def test_what_is_done_is_skipped_what_failed_is_resumed(phantom, tools, work, tmp_path):
+    runs = list_runs(plan_of(phantom), [0, 1], work, ROWS)
+    assert [str(run) for run in runs[:4]] == [
+        *(f'row {row}, seed 0' for row in ROWS),
+        'row base, seed 1',
+    ]
+    (work / 'break_lam_0.1_0.1_0.1').touch()
+    failures = go(runs, tools, work)
+    assert len(failures) == 2 and 'lam_0.1_0.1_0.1, seed 0: train failed' in failures[0]
+    assert 'out of memory' in failures[0]
+    # lam_0.5_0.3_0.1 is the base itself: taken over, not trained
+    assert calls(work) == [
+        f'{row}/seed{seed} ' for seed in (0, 1) for row in ('base', 'lam_0.1_0.1_0.1')
+    ]
+    (work / 'break_lam_0.1_0.1_0.1').unlink()
+    assert go(runs, tools, work) == []
+    assert calls(work)[4:] == [f'lam_0.1_0.1_0.1/seed{seed} --resume' for seed in (0, 1)]
+    assert go(runs, tools, work) == []
+    assert len(calls(work)) == 6
+
+
+def test_runs_on_another_config_are_refused_or_moved_aside(phantom, tools, work, tmp_path):
+    go(list_runs(plan_of(phantom), [0], work, ['base']), tools, work)
+    other = plan_of(phantom, 'fig6_lam', 'train_cfg.max_epochs=9')
+    runs = list_runs(other, [0], work, ['base'])
+    with pytest.raises(ValueError, match='train_cfg.max_epochs was 4, is 9'):
+        go(runs, tools, work)
+    report = write_report(other, [0], work, tmp_path / 'out', 10)
+    assert 'left out: it was run with another config (train_cfg.max_epochs was 4' in report.text()
+    assert go(runs, tools, work, redo=True) == []
+    assert len(calls(work)) == 2
+    assert len(list((work / 'base').glob('seed0_until_*'))) == 1
+
+
+def test_changed_labels_are_other_data(phantom, tools, work, tmp_path):
+    copy = tmp_path / 'copy'
+    shutil.copytree(phantom, copy)
+    go(list_runs(plan_of(phantom), [0], work, ['base']), tools, work)
+    # another place with the same content is the same data; fingerprints are kept per process
+    runs = list_runs(plan_of(copy), [0], work, ['base'])
+    assert go(runs, tools, work) == [] and len(calls(work)) == 1
+    other = tmp_path / 'other'
+    shutil.copytree(phantom, other)
+    (other / 'note.csv').write_text('a,b\n')
+    with pytest.raises(ValueError, match='the data were|data were'):
+        go(list_runs(plan_of(other), [0], work, ['base']), tools, work)
+
+
+def test_table_agrees_with_scikit_learn(phantom, tools, work, tmp_path):
+    plan = plan_of(phantom)
+    runs = list_runs(plan, [0, 1], work, ROWS)
+    go(runs, tools, work, command='python tools/ablate.py …')
+    report = write_report(plan, [0, 1], work, tmp_path / 'out', 200)
+    with report.paths[1].open(encoding='utf-8') as file:
+        rows = {row['name']: row for row in csv.DictReader(file)}
+    means = {}
+    for name in ROWS[:2]:
+        aucs = []
+        for seed in (0, 1):
+            p = Predictions.load(work / name / f'seed{seed}' / 'predictions.npz')
+            aucs.append(np.mean([roc_auc_score(y, s) for y, s in zip(p.labels.T, p.scores.T)]))  # noqa: B905
+        means[name] = np.mean(aucs)
+        assert float(rows[name]['ours']) == pytest.approx(means[name])
+        assert float(rows[name]['sd']) == pytest.approx(np.std(aucs, ddof=1))
+        assert float(rows[name]['ours_low']) < means[name] < float(rows[name]['ours_high'])
+        assert rows[name]['paper'] == '—'  # the paper has no phantom
+    gap = means[ROWS[1]] - means['base']
+    assert float(rows[ROWS[1]]['difference']) == pytest.approx(gap)
+    same = rows[ROWS[2]]  # the base's own predictions: no difference in any replicate
+    assert [float(same[f'difference{end}']) for end in ('', '_low', '_high')] == [0, 0, 0]
+    assert sum(row['ours'] == 'not run' for row in rows.values()) == 28 - 3
+    assert {row['protocol'] for row in rows.values()} == {'official'}
+    text = report.paths[0].read_text()
+    assert 'python tools/ablate.py …' in text and '60 images of 20 patients' in text
+    assert [p.name for p in report.paths[2:]] == [
+        f'fig6_lam_on_mlrfnet_phantom{kind}.{suffix}'
+        for kind in ('', '_scatter', '_heatmap')
+        for suffix in ('png', 'svg')
+    ]
+
+
+def test_paired_interval_is_the_bootstrap_s(phantom, tools, work, tmp_path):
+    """By hand: draw patients as the package does, weigh scikit-learn's AUC."""
+    plan = plan_of(phantom)
+    go(list_runs(plan, [0], work, ROWS[:2]), tools, work)
+    results = collect(plan, [0], work, 30)
+    base, row = results.rows[0], next(r for r in results.rows if r.row.name == ROWS[1])
+    one, two = (
+        Predictions.load(work / name / 'seed0/predictions.npz') for name in ('base', ROWS[1])
+    )
+    index, weights = patient_weights(one.patients, 30, 0)
+    gaps = [
+        np.mean(
+            [
+                roc_auc_score(two.labels[:, k], two.scores[:, k], sample_weight=w[index])
+                - roc_auc_score(one.labels[:, k], one.scores[:, k], sample_weight=w[index])
+                for k in range(14)
+            ]
+        )
+        for w in weights
+    ]
+    _, ends = row.difference(base)
+    np.testing.assert_allclose(ends, np.quantile(gaps, [0.025, 0.975]))
+
+
+@pytest.mark.parametrize(
+    ('stamp', 'partial', 'paper'),
+    [
+        ('ChestX-ray14 chexnet/test', False, 0.845),
+        ('ChestX-ray14 chexnet/test', True, '—'),
+        ('ChestX-ray14 official/test', False, '—'),
+        ('CheXpert select-on-valid/valid', False, 0.882),
+        ('CheXpert held-out/valid', False, '—'),
+        ('generated phantom chexnet/test', False, '—'),
+    ],
+)
+def test_paper_s_value_only_beside_its_data_and_protocol(
+    phantom, tools, work, tmp_path, stamp, partial, paper
+):
+    write_test(tools, stamp)
+    options = ['test_dataloader.dataset.indices=9'] if partial else []
+    plan = plan_of(phantom, 'table9', *options)
+    go(list_runs(plan, [0], work, ['no_mrfc']), tools, work)
+    records = write_report(plan, [0], work, tmp_path / 'out', 10).table.records
+    assert {r['name']: r['paper'] for r in records}['no_mrfc'] == paper
+    assert {r['name']: r['ours'] for r in records}['base'] == 'not run'
+
+
+def test_studies_and_scored_classes_decide(phantom, tools, work, tmp_path):
+    """CheXpert's way: maximum over the views of a study, mean over the scored classes."""
+    write_test(tools, studies=True)
+    plan = plan_of(phantom)
+    assert go(list_runs(plan, [0], work, ['base']), tools, work) == []
+    p = Predictions.load(work / 'base/seed0/predictions.npz')
+    scores = p.scores.reshape(20, 3, 14).max(1)
+    expected = np.mean([roc_auc_score(p.labels[::3, k], scores[:, k]) for k in (0, 1)])
+    result = collect(plan, [0], work, 10)
+    assert result.rows[0].mean == pytest.approx(expected)
+    assert result.test.unit == 'study' and len(result.test.classes) == 2
+
+
+@pytest.mark.parametrize(
+    ('table', 'option', 'message'),
+    [
+        ('table99', 'train_cfg.max_epochs=5', 'table99/table.json; folders .* table10, table11'),
+        ('table9', 'model.neck.kernel_size=5', "sets what row 'no_mrfc' changes"),
+        ('table9', 'train_cfgs.max_epochs=5', "did you mean 'train_cfg'"),
+        ('fig6_lam', 'model.head.lam=(1,1,1)', "sets what row 'lam_0.1_0.1_0.1' changes"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(table, option, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        build_plan(ROOT / 'configs/ablations' / table, None, [option])
+
+
+def test_a_row_with_a_base_between_is_not_put_over_another(tmp_path):
+    (tmp_path / 'row.py').write_text("_base_ = 'between.py'\n")
+    (tmp_path / 'between.py').write_text("_base_ = 'base.py'\n")
+    (tmp_path / 'base.py').write_text('')
+    with pytest.raises(ValueError, match=r"names the table's base .*base.py, got \['between.py'\]"):
+        rebase(tmp_path / 'row.py', tmp_path / 'base.py', PHANTOM)
+
+
+def test_wrong_use_ends_in_one_line(run):
+    arguments = ['configs/ablations/table9', '--only', 'no_ecca', '--dry-run']
+    process = run(sys.executable, 'tools/ablate.py', *arguments, check=False)
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1].startswith("ablate.py: no row 'no_ecca' in table9; it")
+    assert 'Traceback' not in process.stderr
+
+
+def test_one_row_for_real(run, phantom, tmp_path):
+    """A Slurm task's call; then the table alone, and the same call again trains nothing."""
+    size = [
+        f'{part}_dataloader.{key}={value}'
+        for part in ('train', 'val', 'test')
+        for key, value in {'dataset.data_root': phantom, 'num_workers': 0}.items()
+    ]
+    size += ['train_dataloader.dataset.indices=8', 'train_dataloader.batch_size=4']
+    size += ['train_cfg.max_epochs=1', 'model.backbone.init_cfg=None']
+    head = [sys.executable, 'tools/ablate.py', 'configs/ablations/table10', '--on', PHANTOM]
+    head += ['--seeds', 3, '--only', 'resnet50', '--work-dir', tmp_path / 'w']
+    command = [*head, '--out', tmp_path / 'out', '--cfg-options', *size]
+    output = run(*command).stdout
+    assert 'row resnet50, seed 3: done in' in output
+    done = json.loads((tmp_path / 'w/resnet50/seed3/done.json').read_text())
+    assert done['data']['train']['items'] == 8
+    page = (tmp_path / 'out/table10_on_mlrfnet_phantom.md').read_text()
+    assert '| ResNet-50 | — | 0.' in page and '| DenseNet-121 | — | not run |' in page
+    assert '1 of 1 runs are done already' in run(*command).stdout

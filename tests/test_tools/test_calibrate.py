@@ -1,0 +1,75 @@
+"""tools/calibrate.py and its functions, on small made prediction files."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_evaluate import make
+
+from mlrfnet_mm.analysis import calibrate
+from mlrfnet_mm.evaluation import (
+    Calibration,
+    Thresholds,
+    calibration_error,
+    choose_thresholds,
+    fit_calibration,
+)
+
+
+def test_the_command_writes_what_prediction_reads(run, tmp_path):
+    val, test = make('val', n=300, seed=1), make(n=300)
+    val.save(tmp_path / 'val.npz')
+    test.save(tmp_path / 'test.npz')
+    command = [sys.executable, 'tools/calibrate.py', tmp_path / 'val.npz']
+    command += ['--checkpoint-dir', tmp_path]
+    printed = run(*command, '--test', tmp_path / 'test.npz').stdout
+    calibration, thresholds = Calibration.load(tmp_path), Thresholds.load(tmp_path)
+    scale, bias = fit_calibration(val.scores, val.labels)
+    np.testing.assert_array_equal(calibration.scale, scale)
+    np.testing.assert_array_equal(calibration.bias, bias)
+    assert calibration.stamp == thresholds.stamp == 'ChestX-ray14 official/val'
+    after = calibration_error(calibration.apply(test.scores), test.labels)
+    row = next(line.split() for line in printed.splitlines() if line.split()[:1] == ['Mass'])
+    assert row[7] == f'{after[2]:.3f}'
+    assert 'Not calibrated, as validation has one label value only: Hernia' in printed
+    assert (tmp_path / 'reliability.png').is_file()
+    process = run(*command, '--method', 'none', check=False)
+    assert process.returncode == 1
+    assert 'calibration.json is there and would still be used' in process.stderr
+
+
+@pytest.mark.parametrize('method', ['platt', 'temperature'])
+def test_decisions_are_the_same_on_scores_and_on_probabilities(method):
+    val = make('val', n=300, seed=1)
+    calibration, thresholds = calibrate.fit(val, method, 'f1')
+    assert thresholds.on == 'calibrated'
+    raw = choose_thresholds(val.scores, val.labels, 'f1')
+    for k in (0, 2):
+        p = calibration.apply(val.scores)[:, k]
+        np.testing.assert_array_equal(p >= thresholds.thresholds[k], val.scores[:, k] >= raw[k])
+    assert np.isnan(thresholds.thresholds[1])
+
+
+def test_without_calibration_thresholds_are_on_scores(tmp_path):
+    val = make('val', seed=1)
+    calibration, thresholds = calibrate.fit(val, 'none')
+    assert calibration is None
+    assert thresholds.on == 'scores'
+    np.testing.assert_array_equal(thresholds.thresholds, choose_thresholds(val.scores, val.labels))
+    assert [p.name for p in calibrate.write(tmp_path, None, thresholds)] == ['thresholds.json']
+    with pytest.raises(NotADirectoryError, match='give that of the checkpoint'):
+        calibrate.write(tmp_path / 'x', None, thresholds)
+
+
+def test_scores_that_run_against_the_labels_get_no_threshold():
+    val = make('val', n=300, seed=1)
+    val = replace(val, scores=1 - val.scores)
+    calibration, thresholds = calibrate.fit(val)
+    assert calibration.scale[0] == 0
+    assert np.isnan(thresholds.thresholds).all()
+    p = calibration.apply(val.scores)[:, 0]
+    np.testing.assert_allclose(p, val.labels[:, 0].mean(), atol=0.01)
+    table = calibrate.calibration_table(calibration, val)
+    assert 'run against the labels on validation: Edema, Mass' in table.notes[2]
+    assert 'the set that it was fitted on: optimistic' in table.title

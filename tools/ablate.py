@@ -1,0 +1,108 @@
+"""Run a table of comparisons: python tools/ablate.py configs/ablations/table9 [--seeds 0 1 2]."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+from rich.console import Console
+
+from mlrfnet_mm.analysis.ablation import (
+    Plan,
+    Run,
+    Settings,
+    build_plan,
+    execute,
+    list_runs,
+    write_report,
+)
+
+TOOLS = Path(__file__).resolve().parent
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Train and test every row of a table with every seed, then write the table. '
+        'What is done is skipped; an interrupted run goes on with the same command.'
+    )
+    parser.add_argument('table', help='folder of row configs with a table.json')
+    parser.add_argument('--on', metavar='CONFIG', help="put every row over this config's base")
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        default=[],
+        metavar='ROW',
+        help='run these rows only',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='settings over those of every row, as train_cfg.max_epochs=2',
+    )
+    parser.add_argument(
+        '--work-dir', help='folder of the runs; work_dirs/ablations/TABLE by default'
+    )
+    parser.add_argument('--gpus', type=int, default=1, metavar='N', help='processes of one run')
+    parser.add_argument('--redo', action='store_true', help='move runs on other configs aside')
+    parser.add_argument('--out', default='docs/ablations', help='folder of the written table')
+    parser.add_argument('--replicates', type=int, default=1000, help='of the bootstrap by patient')
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument('--report-only', action='store_true', help='run nothing, write the table')
+    what.add_argument('--dry-run', action='store_true', help='say what would be run')
+    args = parser.parse_args()
+    if args.gpus < 1:
+        parser.error(f'--gpus must be at least 1, got {args.gpus}')
+    return args
+
+
+def main() -> None:
+    """Plan, run, report; exit code 1 if a run failed."""
+    args = parse_args()
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: the child is ended too
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        plan = build_plan(args.table, args.on, args.cfg_options)
+        work = Path(args.work_dir or Path('work_dirs', 'ablations', plan.name))
+        failures = run_and_report(args, plan, work, console)
+    except (ValueError, OSError) as error:
+        sys.exit(f'ablate.py: {error}')
+    except KeyboardInterrupt:
+        sys.exit('ablate.py: interrupted; the same command goes on from here')
+    if failures:
+        sys.exit(f'ablate.py: {len(failures)} runs failed, see above; the same command tries again')
+
+
+def run_and_report(args: argparse.Namespace, plan: Plan, work: Path, console: Console) -> list[str]:
+    """Do what the command line asks for; return the failures."""
+    command = shlex.join(['python', os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+    runs = list_runs(plan, args.seeds, work, args.only)
+    if args.dry_run:
+        console.print('\n'.join(describe(run) for run in runs), markup=False)
+        return []
+    failures = []
+    if not args.report_only:
+        settings = Settings(TOOLS, args.gpus, args.redo, command)
+        failures = execute(runs, settings, work, console)
+    report = write_report(plan, args.seeds, work, Path(args.out), args.replicates)
+    console.print(report.text(), markup=False)
+    for path in report.paths:
+        console.print(f'written     {path}', markup=False)
+    return failures
+
+
+def describe(run: Run) -> str:
+    """One line of a dry run."""
+    known = 'done' if run.record('done') else 'begun' if run.record('begun') else 'to do'
+    return f'{run.row:24} seed {run.seed:<4} {known:6} {run.folder}'
+
+
+if __name__ == '__main__':
+    main()
