@@ -13,6 +13,8 @@ from mlrfnet_mm.analysis import curves, drawing, reliability_figure, roc_figure
 from mlrfnet_mm.analysis.statistics import evaluate_predictions
 from mlrfnet_mm.evaluation import Calibration, Predictions
 
+LONG = 'Enlarged Cardiomediastinum'
+
 
 def make(n=120, ties=False):
     rng = np.random.default_rng(0)
@@ -25,7 +27,7 @@ def make(n=120, ties=False):
         labels=labels,
         images=np.array([f'{i}.png' for i in range(n)]),
         patients=np.array([str(i // 3) for i in range(n)]),
-        classes=np.array(['Edema', 'Hernia', 'Mass']),
+        classes=np.array(['Edema', 'Hernia', LONG]),
         stamp='ChestX-ray14 official/test',
     )
 
@@ -66,7 +68,11 @@ def test_legend_has_area_interval_and_counts(tmp_path, figures, kind, grid):
     area = roc_figure.KINDS[kind].area
     texts = [axes.get_title().replace('\n', ' ') for axes in figure.axes]
     if not grid:
-        texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        (legend,) = figure.legends
+        texts = [text.get_text() for text in legend.get_texts()]
+        box = legend.get_window_extent()
+        assert figure.bbox.containsx(box.x1)  # not cut off
+        assert not box.overlaps(figure._suptitle.get_window_extent())
     edema = records[0]
     ends = f'({edema[f"{area}_low"]:.3f}–{edema[f"{area}_high"]:.3f})'
     assert f'Edema {edema[area]:.3f} {ends}' in texts[0]
@@ -93,7 +99,7 @@ def test_reliability_has_a_curve_before_and_after(tmp_path, figures):
     p = make()
     nan = float('nan')
     calibration = Calibration(
-        ('Edema', 'Hernia', 'Mass'),
+        ('Edema', 'Hernia', LONG),
         'platt',
         np.array([2.0, nan, 1.0]),
         np.array([0.0, nan, 1.0]),

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from operator import attrgetter
 
 import pytest
 from conftest import ROOT
@@ -43,15 +44,15 @@ def test_files_that_it_names_exist(path):
 
 
 def test_parts_that_it_names_exist():
-    import mlrfnet_mm.datasets
+    import mlrfnet_mm.datasets.transforms
     import mlrfnet_mm.engine
     import mlrfnet_mm.evaluation
     import mlrfnet_mm.models
 
     names = {
         name
-        for package in ('datasets', 'engine', 'evaluation', 'models')
-        for name in getattr(mlrfnet_mm, package).__all__
+        for package in ('datasets', 'datasets.transforms', 'engine', 'evaluation', 'models')
+        for name in attrgetter(package)(mlrfnet_mm).__all__
     }
     named = set(re.findall(r'mlrfnet_mm\.([A-Z]\w+)', TEXT))
     assert named <= names

@@ -110,7 +110,7 @@ Curves = Mapping[str, tuple[np.ndarray, np.ndarray] | None]
 
 def _together(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figure:
     """All curves in one square, areas in the legend."""
-    figure, axes = plt.subplots(figsize=(9.4, 6.2), layout='constrained')
+    figure, axes = plt.subplots(figsize=(10.4, 6.2), layout='constrained')
     square(axes, *what.axes)
     if what.area == 'auc':
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
@@ -120,7 +120,7 @@ def _together(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figu
         colour, dashes = line_style(k)
         (line,) = axes.plot(x, y, color=colour, linestyle=dashes, drawstyle=_steps(what))
         line.set(label=label, linewidth=1.3)
-    axes.legend(loc='upper left', bbox_to_anchor=(1.02, 1), fontsize=8, frameon=False)
+    figure.legend(loc='outside right center', fontsize=8, frameon=False)  # room is made for it
     return figure
 
 
