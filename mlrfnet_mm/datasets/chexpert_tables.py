@@ -6,7 +6,6 @@ Comparison", AAAI 2019. https://arxiv.org/abs/1901.07031
 
 import functools
 import re
-import sys
 from collections.abc import Mapping
 from itertools import compress
 from pathlib import Path
@@ -49,6 +48,7 @@ PROTOCOLS = {
     'held-out': dict(train='train', val='train', valid='valid'),
     'select-on-valid': dict(train='train', val='valid', valid='valid'),
 }
+NAMED_VIEWS = dict(frontal='Frontal', lateral='Lateral')  # in a file's name and in the table
 PATH = re.compile(r'(?:.*/)?([^/]+/patient\d+/study\d+/view\d+_(frontal|lateral)\.\w+)')
 
 
@@ -83,10 +83,10 @@ class Xrays(NamedTuple):
 
 
 @functools.cache  # of 223,414 rows most repeat another's labels
-def encode_labels(values: tuple[str, ...]) -> bytes:
+def encode_labels(*values: str) -> bytes:
     """Fourteen codes from the entries of a row, in the order of ``FINDINGS``.
 
-    >>> list(encode_labels(('1.0', '-1.0', '0.0', '') + 10 * ('',)))[:4]
+    >>> list(encode_labels('1.0', '-1.0', '0.0', *11 * ['']))[:4]
     [1, 2, 0, 3]
 
     Raises:
@@ -95,7 +95,7 @@ def encode_labels(values: tuple[str, ...]) -> bytes:
     for finding, value in zip(FINDINGS, values, strict=True):
         if value not in CODES:
             raise ValueError(
-                f"column '{finding}' has {value!r}, a label is 1.0, 0.0, -1.0 (uncertain) or "
+                f"has {value!r} in column '{finding}', a label is 1.0, 0.0, -1.0 (uncertain) or "
                 'blank; correct it or take the table as it was published'
             )
     return bytes(CODES[value] for value in values)
@@ -111,24 +111,28 @@ def read_table(path: Path) -> Xrays:
             second row of an image.
     """
     table = Xrays([], [], [], [])
+    paths, views, codes, lines = (column.append for column in table)  # faster than add()
     problems = []
-    for line, values in read_columns(path, ('Path', 'Frontal/Lateral', *FINDINGS)):
-        match = PATH.fullmatch(values[0])
-        problem = ''
-        if match is None:
-            problem = ' is not like train/patient00001/study1/view1_frontal.jpg; correct it'
-        elif values[1] != match[2].capitalize():
-            problem = (
-                f" has {values[1]!r} in column 'Frontal/Lateral', its name says "
-                f'{match[2]}; correct one of the two'
-            )
-        else:
-            try:
-                table.add(match[1], sys.intern(values[1]), encode_labels(values[2:]), line)
-            except ValueError as error:
-                problem = f': {error}'
-        if problem:
-            problems.append(f'{path}, line {line}: {values[0]}{problem}')
+    for line, (name, view, *labels) in read_columns(path, ('Path', 'Frontal/Lateral', *FINDINGS)):
+        match = PATH.fullmatch(name)
+        try:
+            if match is None:
+                raise ValueError(
+                    'is not like train/patient00001/study1/view1_frontal.jpg; correct it'
+                )
+            if view != NAMED_VIEWS[match[2]]:
+                raise ValueError(
+                    f"has {view!r} in column 'Frontal/Lateral', its name says {match[2]}; correct "
+                    'one of the two'
+                )
+            code = encode_labels(*labels)
+        except ValueError as error:
+            problems.append(f'{path}, line {line}: {name} {error}')
+            continue
+        paths(match[1])
+        views(NAMED_VIEWS[match[2]])  # one object for all rows
+        codes(code)
+        lines(line)
     refuse(problems)
     check_unique(path, table)
     return table

@@ -54,9 +54,9 @@ def read_labels(path: Path) -> dict[str, tuple[str, bytes]]:
         if study in labels:
             problems.append(f'{where} is there already; remove one of the two')
         try:
-            labels[study] = patient, encode_labels(values[2:])
+            labels[study] = patient, encode_labels(*values[2:])
         except ValueError as error:
-            problems.append(f'{where}: {error}')
+            problems.append(f'{where} {error}')
     refuse(problems)
     return labels
 

@@ -139,7 +139,7 @@ def change(images, at, **values):
     [
         (
             change(IMAGES, 0, labels={'Edema': '3.0'}),
-            r"line 2: study 50000001: column 'Edema'",
+            r"line 2: study 50000001 has '3.0' in column 'Edema'",
         ),
         (change(IMAGES, 6, patient=10000032), r'patient 10000032 .* is in .*train'),
         (change(IMAGES, 0, split='val'), r"image a-1 has 'val' in column 'split'"),

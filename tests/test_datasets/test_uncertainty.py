@@ -110,12 +110,12 @@ def test_policies_are_those_of_the_papers():
 @pytest.mark.parametrize('style', ['1.0 0.0 -1.0', '1 0 -1'])
 def test_codes_of_a_row(style):
     one, zero, minus = style.split()
-    assert list(encode_labels((one, zero, minus, '', *10 * [''])))[:4] == [
+    assert list(encode_labels(one, zero, minus, '', *10 * ['']))[:4] == [
         POSITIVE, NEGATIVE, UNCERTAIN, BLANK,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize('value', ['2.0', 'nan', '-1.00', ' ', 'yes'])
 def test_another_value_names_its_column(value):
-    with pytest.raises(ValueError, match=f"column 'Edema' has {value!r}, a label is 1.0"):
-        encode_labels((*5 * ['1.0'], value, *8 * ['']))
+    with pytest.raises(ValueError, match=f"has {value!r} in column 'Edema', a label is 1.0"):
+        encode_labels(*5 * ['1.0'], value, *8 * [''])
