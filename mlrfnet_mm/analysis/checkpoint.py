@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import DATASETS, MODELS
-from torch import nn
 
 from mlrfnet_mm.engine.launch import resolve_checkpoint
 from mlrfnet_mm.engine.runner import check_plain, torch_load_mode
@@ -30,7 +30,7 @@ class LoadedModel:
         path: the checkpoint file.
     """
 
-    model: nn.Module
+    model: ImageClassifier
     cfg: Config
     classes: tuple[str, ...]
     stamp: dict[str, str]

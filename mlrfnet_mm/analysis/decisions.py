@@ -1,0 +1,104 @@
+"""From raw scores to calibrated probabilities and decisions, by the files beside a checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlrfnet_mm.evaluation import Calibration, Thresholds
+
+UNCALIBRATED = 'uncalibrated: a score is no probability'
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """How the scores of one model are read.
+
+    Attributes:
+        classes: K names of the findings.
+        calibration: None if there is no ``calibration.json``.
+        thresholds: None if there is no ``thresholds.json``.
+    """
+
+    classes: tuple[str, ...]
+    calibration: Calibration | None
+    thresholds: Thresholds | None
+
+    @classmethod
+    def beside(cls, checkpoint: Path, classes: tuple[str, ...]) -> 'Decisions':
+        """Read what lies in the checkpoint's folder.
+
+        Raises:
+            ValueError: a file of other findings or of another form, or thresholds on calibrated
+                probabilities without a calibration.
+        """
+        folder = checkpoint.parent
+        found: dict[str, Any] = {}
+        for key, kind in (('calibration', Calibration), ('thresholds', Thresholds)):
+            path = folder / f'{key}.json'
+            found[key] = kind.load(path) if path.is_file() else None
+            if found[key] is not None and tuple(found[key].classes) != classes:
+                raise ValueError(
+                    f'{path} is for {", ".join(found[key].classes)}; the checkpoint has '
+                    f'{", ".join(classes)}: make it anew with tools/calibrate.py'
+                )
+        on = found['thresholds'].on if found['thresholds'] else ''
+        if on == 'calibrated' and found['calibration'] is None:
+            raise ValueError(
+                f'{folder / "thresholds.json"} is on calibrated probabilities and there is no '
+                'calibration.json beside it: make both anew with tools/calibrate.py'
+            )
+        return cls(classes, **found)
+
+    def stamp(self) -> dict[str, str]:
+        """What probabilities and decisions stand on."""
+        by, at = self.calibration, self.thresholds
+        return dict(
+            calibration=f'{by.method}, fitted on {by.stamp}' if by else UNCALIBRATED,
+            thresholds=f'{at.rule}, chosen on {at.stamp}' if at else 'none: no decisions',
+        )
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """(…, K) calibrated probabilities; NaN where there is no calibration."""
+        if self.calibration is None:
+            return np.full(np.shape(scores), np.nan)
+        return self.calibration.apply(scores)
+
+    def read(self, scores: np.ndarray) -> dict[str, dict[str, Any]]:
+        """Finding → ``score``, ``probability``, ``threshold``, ``decision``; None: not known.
+
+        The threshold is on the scale of the probability if there is one, else of the score; a
+        finding is ``'present'`` from it on, else ``'absent'``.
+
+        Args:
+            scores: (K,), sigmoid of the logits.
+        """
+        probabilities = self.probabilities(scores)
+        limits = np.full(len(self.classes), np.nan)
+        compared = scores
+        if self.thresholds is not None:
+            limits = self.thresholds.thresholds
+            if self.thresholds.on == 'calibrated':
+                compared = probabilities
+        rows: dict[str, dict[str, Any]] = {}
+        for k, name in enumerate(self.classes):
+            decision = None
+            if not np.isnan(limits[k]) and not np.isnan(compared[k]):
+                decision = 'present' if compared[k] >= limits[k] else 'absent'
+            rows[name] = dict(
+                score=float(scores[k]),
+                probability=_known(probabilities[k]),
+                threshold=_known(limits[k]),
+                decision=decision,
+            )
+        return rows
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def value_of(row: dict[str, Any]) -> float:
+    """The probability of a finding if there is one, else its score."""
+    return row['score'] if row['probability'] is None else row['probability']

@@ -1,0 +1,206 @@
+"""``mlrfnet_mm.CXRInferencer``: from image files to every finding's probability and heat map."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.infer import BaseInferencer
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
+
+from mlrfnet_mm.models import MRFCHead
+
+from .checkpoint import LoadedModel, load_model
+from .decisions import Decisions, value_of
+from .drawing import NOTICE
+from .heatmaps import HeatMapper, to_image
+from .pipeline import compose, placing_pipeline
+from .xray_files import Xray, read_xray
+
+Source = str | Path | np.ndarray
+
+
+class CXRInferencer(BaseInferencer):
+    """Predict all findings of chest X-rays, in the manner of OpenMMLab's inferencers.
+
+    >>> inferencer = CXRInferencer(weights='work_dirs/mlrfnet_xray14')  # doctest: +SKIP
+    >>> result = inferencer(['a.png', 'b.dcm'], heatmap=True)  # doctest: +SKIP
+    >>> result['predictions'][0]['findings']['Effusion']['probability']  # doctest: +SKIP
+    0.31
+
+    ``result['predictions']`` has a dict for each input, in order: ``file``, ``size`` (width,
+    height), ``spacing_mm``, ``notes`` and ``findings``, which :meth:`Decisions.read` describes; or
+    ``file`` and ``error`` for an input that cannot be read. ``result['visualization']`` has, with
+    ``heatmap=True``, a dict for each input, finding → map (H, W) in the image's own pixels, NaN
+    beyond the network's crop. ``result['stamp']`` says which model, and that it is for research.
+    (mmpretrain's multi-label head keeps labels over one threshold; here all scores are returned.)
+
+    Probabilities are calibrated if ``calibration.json`` lies beside the checkpoint, decisions made
+    if ``thresholds.json`` does; ``tools/calibrate.py`` writes both.
+
+    Args:
+        model: config file or Config; None takes the checkpoint's own, read as data.
+        weights: checkpoint file or work directory; it is loaded weights-only.
+        device: as in torch; None takes a GPU if there is one.
+        scope: as in mmengine.
+        show_progress: mmengine's progress bar over the batches.
+        trust: load a checkpoint whose pickle may run code.
+
+    Raises:
+        ValueError: no ``weights``; see also :func:`load_model` and :meth:`Decisions.beside`.
+    """
+
+    preprocess_kwargs: set = set()
+    forward_kwargs: set = {'heatmap', 'method', 'layer', 'top'}
+    visualize_kwargs: set = set()
+    postprocess_kwargs: set = {'with_patient'}
+
+    def __init__(
+        self,
+        model: str | Path | Config | None = None,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        scope: str | None = 'mmpretrain',
+        show_progress: bool = False,
+        trust: bool = False,
+    ) -> None:
+        if weights is None:
+            raise ValueError('CXRInferencer needs weights: a checkpoint file or a work directory')
+        self._trust = trust
+        self._given = model
+        super().__init__(None, str(weights), device, scope, show_progress)
+
+    def _init_model(self, cfg: Config, weights: str, device: str) -> ImageClassifier:
+        """Load by :func:`load_model`, not by mmengine, which runs the config in a checkpoint."""
+        self.loaded: LoadedModel = load_model(weights, self._given, device, self._trust)
+        cfg.update(self.loaded.cfg._cfg_dict)
+        self.decisions = Decisions.beside(self.loaded.path, self.loaded.classes)
+        self.stamp = dict(**self.loaded.stamp, **self.decisions.stamp(), notice=NOTICE)
+        return self.loaded.model
+
+    def _init_pipeline(self, cfg: Config) -> Callable:
+        """The config's test pipeline, after reading: the image is there already."""
+        return compose(placing_pipeline(self.loaded.cfg))
+
+    def _init_visualizer(self, cfg: Config) -> None:
+        """None: maps are returned as arrays, and drawn by ``tools/predict.py``."""
+
+    @property
+    def default_method(self) -> str:
+        """MRFC's own score maps where the head has them, else Grad-CAM."""
+        return 'mrfc' if isinstance(self.loaded.model.head, MRFCHead) else 'gradcam'
+
+    def _inputs_to_list(self, inputs: Source | Iterable[Source]) -> list[Source]:
+        """One input or several; folders are for :func:`~.xray_files.list_files`."""
+        return [inputs] if isinstance(inputs, str | Path | np.ndarray) else list(inputs)
+
+    def preprocess(self, inputs: list[Source], batch_size: int = 1, **kwargs: Any) -> Iterator:
+        """Batches of items: ``source``, and ``xray`` and ``data``, or ``error``."""
+        yield from self._get_chunk_data(map(self._item, inputs), batch_size)
+
+    def _item(self, source: Source) -> dict[str, Any]:
+        item: dict[str, Any] = dict(source=source)
+        try:
+            xray = read_xray(source)
+            name = 'array' if isinstance(source, np.ndarray) else str(source)
+            item['data'] = self.pipeline(dict(img=xray.pixels, img_path=name, patient_id=''))
+            item['xray'] = xray
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            item['error'] = f'{type(error).__name__}: {error}'
+        return item
+
+    def forward(
+        self,
+        inputs: list[dict[str, Any]],
+        heatmap: bool = False,
+        method: str | None = None,
+        layer: str | None = None,
+        top: int = 3,
+    ) -> list[dict[str, Any]]:
+        """Add ``scores`` (K,), ``sample`` and, if asked, ``heats`` to the items of a batch.
+
+        Args:
+            inputs: what :meth:`preprocess` yields.
+            heatmap: map the findings.
+            method: see :class:`HeatMapper`; None takes :attr:`default_method`.
+            layer: target layer of the Grad-CAM family.
+            top: number of findings to map, the most probable first.
+        """
+        good = [item for item in inputs if 'error' not in item]
+        if not good:
+            return inputs
+        model = self.loaded.model
+        batch = model.data_preprocessor(pseudo_collate([item['data'] for item in good]), False)
+        with torch.no_grad():
+            logits = model.head(model.extract_feat(batch['inputs'])).float().cpu()
+        scores = logits.double().sigmoid()
+        for item, row, sample in zip(good, scores, batch['data_samples'], strict=True):
+            item['scores'] = row.numpy()
+            item['sample'] = sample.set_pred_score(row.float())
+            item['findings'] = self.decisions.read(item['scores'])
+        if heatmap:
+            self._map(
+                good, batch['inputs'], HeatMapper(model, method or self.default_method, layer), top
+            )
+        return inputs
+
+    def _map(
+        self, items: list[dict[str, Any]], inputs: torch.Tensor, mapper: HeatMapper, top: int
+    ) -> None:
+        classes = self.loaded.classes
+        chosen = [
+            sorted(range(len(classes)), key=lambda k: -value_of(item['findings'][classes[k]]))[:top]
+            for item in items
+        ]
+        maps = mapper(inputs, torch.tensor(chosen))  # (N, top, h, w)
+        for item, rows, indices in zip(items, maps, chosen, strict=True):
+            geometry, shape = item['sample'].geometry, item['xray'].pixels.shape
+            item['heats'] = {
+                classes[k]: to_image(heat, geometry, shape)
+                for heat, k in zip(rows, indices, strict=True)
+            }
+
+    def visualize(
+        self, inputs: list[Source], preds: list[dict[str, Any]], **kwargs: Any
+    ) -> list[dict[str, np.ndarray]]:
+        """Maps of each input by finding; empty where none was asked for or the input is bad."""
+        return [item.get('heats', {}) for item in preds]
+
+    def postprocess(
+        self,
+        preds: list[dict[str, Any]],
+        visualization: list[dict[str, np.ndarray]],
+        return_datasamples: bool = False,
+        with_patient: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Gather predictions, maps, images and stamp; see the class."""
+        images = [item.get('xray') for item in preds]
+        found: list[dict[str, Any]] | list[DataSample | None]
+        if return_datasamples:
+            found = [item.get('sample') for item in preds]
+        else:
+            found = [_record(item, with_patient) for item in preds]
+        return dict(predictions=found, visualization=visualization, images=images, stamp=self.stamp)
+
+
+def _record(item: dict[str, Any], with_patient: bool) -> dict[str, Any]:
+    """Plain values of one input, as JSON takes them."""
+    source = item['source']
+    name = 'array' if isinstance(source, np.ndarray) else str(source)
+    if 'error' in item:
+        return dict(file=name, error=item['error'])
+    xray: Xray = item['xray']
+    height, width = xray.pixels.shape
+    record = dict(
+        file=name,
+        size=[width, height],
+        spacing_mm=list(xray.spacing) if xray.spacing else None,
+        notes=list(xray.notes),
+        findings=item['findings'],
+    )
+    return record | (dict(patient=xray.patient) if with_patient else {})

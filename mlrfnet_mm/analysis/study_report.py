@@ -1,0 +1,103 @@
+"""One HTML page a study, which opens offline and names no patient unless asked to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from .decisions import value_of
+from .report_page import Picture, Section, html_page
+from .tables import Record, Table
+
+INTRODUCTION = (
+    'Scores of a research model. It was not validated on patients, and its findings are not a '
+    'diagnosis.'
+)
+
+
+@dataclass
+class StudyImage:
+    """What the page shows of one image; no file name, as that may be the patient's.
+
+    Attributes:
+        record: as :class:`CXRInferencer` returns it.
+        pictures: in order.
+    """
+
+    record: dict[str, Any]
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def study_findings(images: Sequence[StudyImage]) -> dict[str, dict[str, Any]]:
+    """Each finding's row of the image where it is most probable: CheXpert's rule for studies."""
+    rows = [image.record['findings'] for image in images]
+    return {name: max((row[name] for row in rows), key=value_of) for name in rows[0]}
+
+
+def study_page(
+    number: int,
+    images: Sequence[StudyImage],
+    stamp: Mapping[str, str],
+    curves: Picture | None = None,
+) -> str:
+    """Write the page of one study.
+
+    A patient is named where the records hold one, which is by request only.
+
+    Args:
+        number: of the study in this run.
+        images: its images.
+        stamp: of the model.
+        curves: calibration of this study's findings.
+    """
+    blocks: list[Any] = [INTRODUCTION]
+    patients = {tuple(i.record['patient'].values()) for i in images if i.record.get('patient')}
+    blocks += [
+        f'Patient: {name or "no name"}, ID {key or "none"}' for name, key in sorted(patients)
+    ]
+    blocks.append(_findings_table(images, stamp))
+    sections = [Section('Findings', blocks)]
+    for i, image in enumerate(images, 1):
+        section = Section(f'Image {i}', [_describe(image.record)])
+        section.blocks += [f'Note: {note}.' for note in image.record['notes']]
+        section.blocks += image.pictures
+        sections.append(section)
+    if curves is not None:
+        sections.append(Section('From score to probability', [curves]))
+    records: list[Record] = [{'what': key, 'value': value} for key, value in stamp.items()]
+    records.append({'what': 'date of this page', 'value': date.today().isoformat()})
+    table = Table('model', 'Stamp', {'': 'what', 'value': 'value'}, records)
+    sections.append(Section('Model', [table]))
+    return html_page(f'Chest X-ray study {number}', sections)
+
+
+def _findings_table(images: Sequence[StudyImage], stamp: Mapping[str, str]) -> Table:
+    found = study_findings(images)
+    records: list[Record] = []
+    for name in sorted(found, key=lambda name: -value_of(found[name])):
+        row = found[name]
+        record: Record = dict(finding=name.replace('_', ' '), score=row['score'])
+        record |= {key: v for key in ('probability', 'threshold') if (v := row[key]) is not None}
+        records.append(record | dict(decision=row['decision'] or 'none'))
+    several = len(images) > 1
+    notes = [f'Calibration: {stamp["calibration"]}.', f'Thresholds: {stamp["thresholds"]}.']
+    if several:
+        notes.insert(0, f'Each finding by the greatest of {len(images)} images.')
+    columns = {'finding': 'finding', 'probability': 'probability', 'threshold': 'threshold'}
+    columns |= {'decision': 'decision', 'score of the model': 'score'}
+    return Table('findings', 'All findings', columns, records, notes)
+
+
+def _describe(record: Mapping[str, Any]) -> str:
+    width, height = record['size']
+    text = f'{width} × {height} pixels'
+    if record['spacing_mm']:
+        down, across = record['spacing_mm']
+        text += f', {across:g} × {down:g} mm each: {width * across:.0f} × {height * down:.0f} mm'
+    return text + '.'
+
+
+def page_name(number: int) -> Path:
+    """File name of a study's page."""
+    return Path(f'study_{number:04d}.html')

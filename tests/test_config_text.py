@@ -1,0 +1,86 @@
+"""A checkpoint's config is read as data: equal to mmengine's reading, and nothing of it runs."""
+
+import math
+
+import pytest
+import torch
+from conftest import ROOT, Evil
+from mmengine.config import Config
+from test_configs import flatten
+
+from mlrfnet_mm.analysis.checkpoint import load_model
+from mlrfnet_mm.analysis.config_text import check_types, parse_config
+
+CONFIGS = [
+    *sorted((ROOT / 'configs').glob('*.py')),
+    *sorted((ROOT / 'configs/ablations').rglob('*.py')),
+]
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: str(p.relative_to(ROOT / 'configs')))
+def test_reads_what_mmengine_writes(path):
+    text = Config.fromfile(path).pretty_text
+    expected = Config.fromstring(text, '.py')
+    found = parse_config(text)
+    assert dict(flatten(found.to_dict())) == dict(flatten(expected.to_dict()))
+    check_types(found.model)
+    check_types(found.test_dataloader.dataset.pipeline)
+
+
+def test_plain_values():
+    text = "a = -1.5\nb = {'x': (1, None, True)}\nc = dict(d=[inf, -inf], **{})\n"
+    with pytest.raises(ValueError, match='dict'):
+        parse_config(text)
+    cfg = parse_config(text.replace(', **{}', '') + 'e = {1, 2}\n')
+    assert cfg.a == -1.5 and cfg.b.x == (1, None, True)
+    assert cfg.c.d == [math.inf, -math.inf] and cfg.e == {1, 2}
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "__import__('os').system('touch X')",
+        "a = __import__('os').system('touch X')",
+        'import os',
+        "a = dict(b=open('X', 'w'))",
+        'a = [x for x in (1, 2)]',
+        'a = b = 1',
+        'a = (1).__class__',
+        'a.b = 1',
+        "a = f'{1}'",
+        "_base_ = 'x'\nprint(1)",
+        'a = (',
+    ],
+)
+def test_anything_else_is_refused_and_not_run(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match='config in the checkpoint'):
+        parse_config(text)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'name', ['os.system', 'mmengine.load', 'mmengine.runner.Runner', 'antigravity', 'torch.load', 3]
+)
+def test_types_that_are_no_parts_are_refused(name):
+    with pytest.raises(ValueError, match='no part of'):
+        check_types(dict(type='mmpretrain.ImageClassifier', neck=[dict(type=name)]))
+
+
+def test_a_checkpoint_with_an_evil_config_runs_nothing(tmp_path):
+    trace = tmp_path / 'trace'
+    evil = tmp_path / 'evil.pth'
+    text = f"model = dict(type='os.system', command='touch {trace}')\n"
+    torch.save(dict(meta=dict(cfg=text), state_dict={}), evil)
+    with pytest.raises(ValueError, match=r'os\.system.*--config'):
+        load_model(evil)
+    torch.save(dict(meta=dict(cfg=''), state_dict=Evil(trace)), evil)
+    with pytest.raises(RuntimeError, match='more than weights'):
+        load_model(evil)
+    assert not trace.exists()
+
+
+def test_a_checkpoint_without_config_says_so(tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='carries no config'):
+        load_model(tmp_path / 'x.pth')

@@ -1,0 +1,130 @@
+"""Grey levels of DICOM files against the formulas of PS3.3, written out here."""
+
+import cv2
+import numpy as np
+import pytest
+from dicom_files import STUDY, write_dicom
+
+pytest.importorskip('pydicom')
+from mlrfnet_mm.datasets.dicom import read_dicom
+
+RAMP = np.linspace(0, 4095, 60 * 50).astype(np.uint16).reshape(60, 50)
+
+
+def linear_window(values, center, width):
+    """PS3.3 C.11.2.1.2.1, to 0 … 255."""
+    return np.rint(255 * np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1))
+
+
+@pytest.mark.parametrize('compress', [None, 'RLELossless'])
+@pytest.mark.parametrize('photometric', ['MONOCHROME1', 'MONOCHROME2'])
+@pytest.mark.parametrize(('center', 'width'), [(2048, 4096), (1000, 500), (100, 3)])
+def test_window_and_inversion(tmp_path, compress, photometric, center, width):
+    path = write_dicom(
+        tmp_path / 'x.dcm', RAMP, photometric=photometric, compress=compress,
+        WindowCenter=center, WindowWidth=width,
+    )  # fmt: skip
+    expected = linear_window(RAMP.astype(float), center, width)
+    if photometric == 'MONOCHROME1':
+        expected = 255 - expected
+    found = read_dicom(path)
+    assert found.pixels.dtype == np.uint8
+    np.testing.assert_allclose(found.pixels, expected, atol=1)  # rounding of ±0.5 after inversion
+    assert found.notes == ()
+
+
+def test_several_windows_take_the_first(tmp_path):
+    path = write_dicom(tmp_path / 'x.dcm', RAMP, WindowCenter=[1000, 2048], WindowWidth=[500, 4096])
+    np.testing.assert_array_equal(read_dicom(path).pixels, linear_window(RAMP, 1000, 500))
+
+
+def test_rescale_comes_before_the_window(tmp_path):
+    path = write_dicom(
+        tmp_path / 'x.dcm', RAMP, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=2000,
+        WindowWidth=1000,
+    )  # fmt: skip
+    expected = linear_window(2.0 * RAMP - 100, 2000, 1000)
+    np.testing.assert_array_equal(read_dicom(path).pixels, expected)
+
+
+def test_sigmoid_window(tmp_path):
+    path = write_dicom(
+        tmp_path / 'x.dcm', RAMP, WindowCenter=2000, WindowWidth=800, VOILUTFunction='SIGMOID'
+    )
+    expected = 255 / (1 + np.exp(-4 * (RAMP.astype(float) - 2000) / 800))
+    np.testing.assert_allclose(read_dicom(path).pixels, expected, atol=0.5001)
+
+
+def test_voi_lut_is_preferred_to_the_window(tmp_path):
+    from pydicom import Dataset
+
+    item = Dataset()
+    item.LUTDescriptor = [4096, 0, 12]
+    table = (4095 - np.arange(4096)).astype(np.uint16)  # runs backwards: seen if it is used
+    item.add_new('LUTData', 'US', table.tolist())
+    path = write_dicom(
+        tmp_path / 'x.dcm', RAMP, VOILUTSequence=[item], WindowCenter=2048, WindowWidth=4096
+    )
+    np.testing.assert_array_equal(read_dicom(path).pixels, np.rint(table[RAMP] * (255 / 4095)))
+
+
+def test_without_a_window_the_range_is_stretched_and_said(tmp_path):
+    path = write_dicom(tmp_path / 'x.dcm', RAMP // 4 + 500)
+    found = read_dicom(path)
+    assert (found.pixels.min(), found.pixels.max()) == (0, 255)
+    assert 'no window' in found.notes[0]
+
+
+def test_padding_does_not_stretch(tmp_path):
+    pixels = RAMP // 4 + 500
+    pixels[:10] = 0
+    path = write_dicom(tmp_path / 'x.dcm', pixels, PixelPaddingValue=0)
+    inner = pixels[10:].astype(float)
+    expected = np.rint(255 * (inner - inner.min()) / (inner.max() - inner.min()))
+    np.testing.assert_array_equal(read_dicom(path).pixels[10:], expected)
+    assert not read_dicom(path).pixels[:10].any()
+
+
+def test_colour_capture(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    path = write_dicom(
+        tmp_path / 'x.dcm', RAMP[:20, :30], bits=8, SamplesPerPixel=3, BitsAllocated=8,
+        PhotometricInterpretation='RGB', PlanarConfiguration=0, PixelData=rgb.tobytes(),
+    )  # fmt: skip
+    found = read_dicom(path)
+    np.testing.assert_array_equal(found.pixels, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+    assert any('colour' in note for note in found.notes)
+
+
+def test_spacing_study_patient_and_notes(tmp_path):
+    both = dict(ImagerPixelSpacing=[0.2, 0.25], WindowCenter=1, WindowWidth=9)
+    found = read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, **both))
+    assert found.spacing == (0.2, 0.25) and 'detector' in found.notes[0]
+    found = read_dicom(write_dicom(tmp_path / 'y.dcm', RAMP, PixelSpacing=[0.1, 0.15], **both))
+    assert found.spacing == (0.1, 0.15) and found.notes == ()
+    assert found.study == STUDY
+    assert found.patient == dict(name='Doe^Jane', id='MRN-4711')
+    lateral = dict(ViewPosition='LL', Modality='CT', **both)
+    notes = read_dicom(write_dicom(tmp_path / 'z.dcm', RAMP, **lateral)).notes
+    assert 'CT' in notes[0] and 'LL' in notes[1]
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'tags', 'message'),
+    [
+        (None, {}, 'Digital X-Ray Image Storage.*no pixel data'),
+        (np.stack([RAMP] * 3), dict(NumberOfFrames=3), 'Digital X-Ray.*3 frames'),
+        (RAMP, dict(PhotometricInterpretation='PALETTE COLOR'), 'PALETTE COLOR'),
+        (RAMP, dict(PixelData=RAMP[:5].tobytes()), 'Explicit VR Little Endian.*do not decode'),
+    ],
+)
+def test_refusals_name_what_it_is(tmp_path, pixels, tags, message):
+    path = write_dicom(tmp_path / 'x.dcm', pixels, **tags)
+    with pytest.raises(ValueError, match=message):
+        read_dicom(path)
+
+
+def test_another_file_by_that_name(tmp_path):
+    (tmp_path / 'x.dcm').write_bytes(b'x' * 300)
+    with pytest.raises(ValueError, match='no DICM preamble'):
+        read_dicom(tmp_path / 'x.dcm')

@@ -1,0 +1,118 @@
+"""Localisation against formulas on masks, scipy's components, and a plain bootstrap."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mlrfnet_mm.evaluation.localisation import (
+    LEVELS,
+    detect,
+    grouped_means,
+    localise,
+    measures,
+    normalise,
+    overlaps,
+    peak,
+    size_terciles,
+)
+
+
+def mask(box, shape=(40, 50)):
+    x, y, w, h = map(int, box)
+    out = np.zeros(shape, bool)
+    out[y : y + h, x : x + w] = True
+    return out
+
+
+def test_overlaps_equal_counted_pixels():
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 25, (200, 2))
+    boxes = np.concatenate([low, rng.integers(1, 15, (200, 2))], 1).astype(float)
+    target = boxes[0]
+    iou, iobb = overlaps(boxes, target)
+    for box, a, b in zip(boxes, iou, iobb, strict=True):
+        shared = (mask(box) & mask(target)).sum()
+        assert a == pytest.approx(shared / (mask(box) | mask(target)).sum())
+        assert b == pytest.approx(shared / mask(box).sum())  # of the detected box, not the target
+    assert iou[0] == iobb[0] == 1
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_detections_are_the_components_of_both_levels(seed):
+    rng = np.random.default_rng(seed)
+    heat = ndimage.gaussian_filter(rng.normal(size=(40, 50)), 3)
+    scaled = (heat - heat.min()) / np.ptp(heat)
+    expected = []
+    for level in (60 / 255, 180 / 255):  # Wang et al.
+        labels, _ = ndimage.label(scaled >= level, np.ones((3, 3)))
+        for rows, columns in ndimage.find_objects(labels):
+            x, y = columns.start, rows.start
+            expected.append((x, y, columns.stop - x, rows.stop - y))
+    assert sorted(map(tuple, detect(heat))) == sorted(expected)
+
+
+def test_scale_and_shift_of_the_map_change_nothing():
+    heat = np.random.default_rng(1).random((20, 20)).astype(np.float32)
+    np.testing.assert_array_equal(detect(heat), detect(7 * heat - 3))
+
+
+def test_flat_map_points_nowhere():
+    result = localise(np.full((8, 8), 0.3), (0, 0, 8, 8))
+    assert not result.hit and len(result.iou) == 0
+    assert peak(np.zeros((3, 3))) is None
+
+
+def test_outside_the_crop_is_no_map():
+    heat = np.full((10, 10), np.nan)
+    heat[2:8, 2:8] = 0.0
+    heat[3, 6] = 5.0
+    assert peak(heat) == (6.5, 3.5)
+    assert detect(heat).tolist() == [[6, 3, 1, 1]] * len(LEVELS)
+    assert np.isnan(normalise(heat)[0, 0])
+
+
+@pytest.mark.parametrize('bad', [np.full((2, 2), np.nan), np.array([[0.0, np.inf]])])
+def test_maps_without_values_are_refused(bad):
+    with pytest.raises(ValueError, match='finite'):
+        normalise(bad)
+
+
+def test_peak_at_the_boxes_edge_counts():
+    heat = np.zeros((6, 6))
+    heat[2, 3] = 1  # centre at (3.5, 2.5)
+    assert localise(heat, (3.5, 2.5, 1, 1)).hit
+    assert not localise(heat, (3.6, 2.5, 1, 1)).hit
+
+
+def test_measures_count_hits_and_false_positives():
+    heat = np.zeros((20, 20))
+    heat[2:6, 2:6] = 1.0  # 16 pixels, at both levels: two detections
+    heat[15:17, 15:17] = 0.5  # at the lower level: one
+    found = measures([localise(heat, (2, 2, 4, 8))], (0.1, 0.5))
+    assert {k: v.tolist() for k, v in found.items()} == {
+        'pointing': [1], 'iou@0.1': [1], 'iou_fp@0.1': [1], 'iou@0.5': [0], 'iou_fp@0.5': [3],
+        'iobb@0.1': [1], 'iobb_fp@0.1': [1], 'iobb@0.5': [1], 'iobb_fp@0.5': [1],
+    }  # fmt: skip
+
+
+def test_terciles():
+    tercile, edges = size_terciles(np.array([5.0, 1, 9, 2, 8, 4, 7, 3, 6]))
+    assert tercile.tolist() == [1, 0, 2, 0, 2, 1, 2, 0, 1]
+    assert edges.tolist() == pytest.approx([3 + 2 / 3, 6 + 1 / 3])
+
+
+def test_bootstrap_draws_patients():
+    rng = np.random.default_rng(0)
+    patients = rng.integers(0, 12, 60)
+    values = rng.random((60, 2))
+    groups = dict(all=np.ones(60, bool), some=rng.random(60) < 0.3, none=np.zeros(60, bool))
+    means, draws = grouped_means(values, groups, patients, replicates=4000, seed=3)
+    np.testing.assert_allclose(means[0], values.mean(0))
+    np.testing.assert_allclose(means[1], values[groups['some']].mean(0))
+    assert np.isnan(means[2]).all() and np.isnan(draws[:, 2]).all()
+    # the plain way: concatenate the boxes of the patients drawn
+    plain = []
+    for _ in range(4000):
+        drawn = rng.choice(np.unique(patients), 12)
+        plain.append(np.concatenate([values[patients == p] for p in drawn]).mean(0))
+    np.testing.assert_allclose(draws[:, 0].std(0), np.std(plain, 0), rtol=0.06)

@@ -1,0 +1,226 @@
+"""Heat maps: found again to the pixel; MRFC's against eq. 2; Grad-CAM against its formula."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from mlrfnet_mm.analysis.heatmaps import HeatMapper, box_in_image, to_image
+from mlrfnet_mm.analysis.heatmaps.grad_cam import (
+    TappedClassifier,
+    find_layer,
+    grad_cam,
+    tokens_to_map,
+)
+from mlrfnet_mm.datasets.chestxray14_boxes import Box
+from mlrfnet_mm.datasets.transforms import XrayGeometry
+from mlrfnet_mm.evaluation.localisation import detect, localise, peak
+from mlrfnet_mm.models import MRFCHead
+
+BACKBONES = {
+    'res2net': 'configs/mlrfnet_xray14.py',
+    'resnet': 'configs/ablations/table10/resnet50.py',
+    'densenet': 'configs/ablations/table10/densenet121.py',
+    'convnext': 'configs/ablations/backbones/convnext.py',
+    'swin': 'configs/ablations/backbones/swin.py',
+    'efficientnet': 'configs/ablations/backbones/efficientnet.py',
+    'timm lite0': 'configs/ablations/backbones/efficientnet_lite0.py',
+    'without MRFC': 'configs/ablations/table9/no_mrfc.py',
+}
+
+
+class Itself(nn.Module):
+    """A network whose feature map is the image itself, for two findings: bright and dark."""
+
+    with_neck = False
+
+    def __init__(self):
+        super().__init__()
+        self.head = MRFCHead(2, in_channels=(1,), lam=(0.5,))
+        with torch.no_grad():
+            self.head.classifiers[0].weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
+
+    def backbone(self, x):
+        return (x,)
+
+    def extract_feat(self, x):
+        return (x,)
+
+
+def mapped(image, geometry, finding):
+    """The map of ``Itself`` in the image's own pixels."""
+    results = geometry.transform(dict(img=image))
+    x = torch.from_numpy(results['img'])[None, None].float()
+    (heat,) = HeatMapper(Itself().eval())(x, torch.tensor([[finding]]))[0]
+    return to_image(heat, results['geometry'], image.shape)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'scale', 'crop', 'square'),
+    [
+        ((1024, 1024), 256, 224, (400, 520, 80, 40)),  # whole pixels of the input: 1024 / 256 = 4
+        ((1024, 1024), 256, 224, (64, 64, 4, 4)),  # the first pixel of the crop
+        ((512, 1024), 256, 256, (600, 300, 200, 100)),  # not square, 4 across and 2 down
+        ((128, 128), 256, 224, (30, 60, 20, 10)),  # enlarged
+        ((256, 256), 256, 224, (100, 40, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize('finding', [0, 1])
+def test_a_planted_square_is_found_to_the_pixel(shape, scale, crop, square, finding):
+    image = np.full(shape, 30, np.uint8)
+    x, y, w, h = square
+    image[y : y + h, x : x + w] = 230
+    image = 255 - image if finding else image
+    heat = mapped(image, XrayGeometry(scale, crop), finding)
+    # A ramp between two levels passes the middle of their range at the edge between the pixels.
+    assert detect(heat, levels=[0.5]).tolist() == [list(square)]
+    px, py = peak(heat)
+    assert x < px < x + w and y < py < y + h
+    frame = Box('', '', *np.array(square) * 1024 / np.array([*shape[::-1]] * 2), 0)
+    result = localise(heat, box_in_image(frame, shape), levels=[0.5])
+    assert result.hit and result.iou.tolist() == pytest.approx([1.0])
+
+
+def test_flip_and_shift_lead_back():
+    image = np.zeros((200, 200), np.uint8)
+    image[50:70, 120:150] = 255
+    step = XrayGeometry(200, 160, crop='random', flip=1.0)
+    heat = mapped(image, step, 0)
+    assert detect(heat, [0.5]).tolist() == [[120, 50, 30, 20]]
+
+
+def test_beyond_the_crop_there_is_no_map():
+    heat = mapped(np.zeros((1024, 1024), np.uint8), XrayGeometry(256, 224), 0)
+    inside = ~np.isnan(heat)
+    assert inside.sum() == (224 * 4) ** 2
+    assert inside[64:960, 64:960].all()
+
+
+def test_ten_crops_are_refused():
+    results = XrayGeometry(64, 48, crop='ten').transform(dict(img=np.zeros((64, 64), np.uint8)))
+    with pytest.raises(ValueError, match=r'\(10, 2, 3\)'):
+        to_image(np.zeros((48, 48)), results['geometry'], (64, 64))
+
+
+def build(config, **changes):
+    cfg = Config.fromfile(ROOT / config)
+    cfg.model.backbone.init_cfg = None
+    cfg.merge_from_dict(changes)
+    torch.manual_seed(0)
+    return MODELS.build(cfg.model).eval()
+
+
+@pytest.fixture(scope='module')
+def mlrfnet():
+    model = build('configs/mlrfnet_xray14.py')
+    nn.init.normal_(model.head.classifiers[1].weight, std=0.01)
+    return model
+
+
+def test_mrfc_maps_against_the_formula(mlrfnet):
+    torch.manual_seed(1)
+    x = torch.randn(2, 3, 64, 64)
+    classes = torch.tensor([[3, 0], [13, 5]])
+    with torch.no_grad():
+        feats = mlrfnet.neck(mlrfnet.backbone(x))
+        levels = []
+        for conv, feat in zip(mlrfnet.head.classifiers, feats, strict=True):
+            scores = torch.einsum('kc,nchw->nkhw', conv.weight[:, :, 0, 0], feat)
+            levels.append(nn.Upsample((64, 64), mode='bilinear')(scores))
+    expected = 0.5 * levels[0] + 0.3 * levels[1] + 0.1 * levels[2]
+    found = HeatMapper(mlrfnet, 'mrfc')(x, classes)
+    for n in range(2):
+        for m in range(2):
+            want = expected[n, classes[n, m]].numpy()
+            np.testing.assert_allclose(found[n, m], want, atol=1e-5)
+    second = HeatMapper(mlrfnet, 'mrfc2')(x, classes)
+    np.testing.assert_allclose(second[1, 0], levels[1][1, 13].numpy(), atol=1e-5)
+
+
+def test_mrfc_needs_its_head_its_levels_and_a_weight(mlrfnet):
+    with pytest.raises(ValueError, match='mrfc4: the head has 3 levels'):
+        HeatMapper(mlrfnet, 'mrfc4')
+    with pytest.raises(ValueError, match="got 'cam'"):
+        HeatMapper(mlrfnet, 'cam')
+    with pytest.raises(ValueError, match='no target layer'):
+        HeatMapper(mlrfnet, 'mrfc', layer='backbone.layer3')
+    plain = build(BACKBONES['without MRFC'])
+    with pytest.raises(ValueError, match='MultiLabelLinearClsHead'):
+        HeatMapper(plain, 'mrfc')
+    flat = Itself().eval()
+    flat.head.lam = (0.0,)
+    with pytest.raises(ValueError, match=r'lam=\(0.0,\)'):
+        HeatMapper(flat, 'mrfc')(torch.zeros(1, 1, 4, 4), torch.tensor([[0]]))
+
+
+def test_grad_cam_against_the_formula(mlrfnet):
+    pytest.importorskip('pytorch_grad_cam')
+    torch.manual_seed(2)
+    x, classes = torch.randn(3, 3, 96, 96), [2, 11, 7]  # another target for each image
+    with torch.enable_grad():
+        feats = mlrfnet.backbone(x)
+        logits = mlrfnet.head(mlrfnet.neck(feats))
+        total = sum(logits[n, k] for n, k in enumerate(classes))
+        (grads,) = torch.autograd.grad(total, feats[-1])
+    raw = (grads.mean((2, 3), keepdim=True) * feats[-1]).sum(1).relu().detach()
+    found = grad_cam(mlrfnet, x, classes, 'gradcam')
+    for heat, expected in zip(found, raw, strict=True):
+        low, high = expected.min(), expected.max()
+        scaled = (expected - low) / (high - low + 1e-7)
+        up = nn.functional.interpolate(scaled[None, None], size=(96, 96), mode='bilinear')
+        np.testing.assert_allclose(heat, (up / up.max())[0, 0], atol=1e-4)
+    assert all(p.grad is None for p in mlrfnet.parameters())
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_every_backbone_has_a_fitting_layer(name):
+    pytest.importorskip('pytorch_grad_cam')
+    pytest.importorskip('timm')
+    model = build(BACKBONES[name])
+    x = torch.randn(2, 3, 224 if name == 'swin' else 64, 224 if name == 'swin' else 64)
+    last = model.backbone(x)[-1]
+    seen = []
+    classifier = TappedClassifier(model)
+    layer = find_layer(classifier, x, None)
+    handle = layer.register_forward_hook(lambda m, i, o: seen.append(o))
+    torch.testing.assert_close(classifier(x), model.head(model.extract_feat(x)))
+    handle.remove()
+    torch.testing.assert_close(seen[0], last)
+    heat = HeatMapper(model, 'layercam')(x, torch.tensor([[0], [1]]))
+    assert heat.shape == (2, 1, *x.shape[2:])
+    assert np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
+
+
+def test_backbone_that_pools_itself():
+    """ConvNeXt's default gives a vector: the map before it is taken."""
+    config = BACKBONES['convnext']
+    model = build(config)
+    model.backbone.gap_before_final_norm = True
+    model.backbone.out_indices = [3]
+    classifier = TappedClassifier(model)
+    classifier.forward = lambda x: classifier.tap(model.backbone(x)[-1])
+    assert find_layer(classifier, torch.randn(1, 3, 64, 64), None) is model.backbone.stages[-1]
+
+
+def test_named_layer(mlrfnet):
+    classifier = TappedClassifier(mlrfnet)
+    x = torch.zeros(1, 3, 32, 32)
+    assert find_layer(classifier, x, 'backbone.layer3') is mlrfnet.backbone.layer3
+    with pytest.raises(ValueError, match=r"no layer 'layer9'.*backbone.layer4"):
+        find_layer(classifier, x, 'layer9')
+
+
+def test_tokens():
+    tokens = torch.arange(2 * 9 * 5.0).view(2, 9, 5)
+    grid = tokens_to_map(tokens)
+    assert grid.shape == (2, 5, 3, 3) and grid[1, 4, 2, 1] == tokens[1, 7, 4]
+    with_class = torch.cat([torch.zeros(2, 1, 5), tokens], 1)
+    torch.testing.assert_close(tokens_to_map(with_class), grid)
+    torch.testing.assert_close(tokens_to_map(grid.permute(0, 2, 3, 1)), grid)
+    with pytest.raises(ValueError, match=r'\(2, 5\)'):
+        tokens_to_map(torch.zeros(2, 5))
+    with pytest.raises(ValueError, match='no map'):
+        tokens_to_map(torch.zeros(2, 8, 5))

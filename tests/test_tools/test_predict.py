@@ -1,0 +1,271 @@
+"""tools/predict.py and tools/localise.py as a user calls them, with a small random model."""
+
+import csv
+import json
+import re
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from dicom_files import write_dicom
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from scipy.special import expit, logit
+
+import mlrfnet_mm
+from mlrfnet_mm.analysis.xray_files import list_files
+from mlrfnet_mm.datasets import ChestXray14
+from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS
+
+pytest.importorskip('pydicom')
+NOTICE = 'Research use, not for diagnosis.'
+
+
+@pytest.fixture(scope='module')
+def checkpoint(phantom, tmp_path_factory):
+    """The phantom's config on a ResNet-18, random weights, as mmengine's runner saves it."""
+    folder = tmp_path_factory.mktemp('model')
+    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py')
+    cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
+    cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(phantom)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    meta = dict(
+        cfg=cfg.pretty_text,
+        experiment_name='tiny_20260101_000000',
+        dataset_meta=dict(dataset='generated phantom', protocol='official', classes=FINDINGS),
+    )
+    path = folder / 'epoch_1.pth'
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    cfg.dump(folder / 'tiny.py')
+    return path
+
+
+@pytest.fixture
+def calibrated(checkpoint, tmp_path):
+    """The checkpoint with calibration and thresholds beside it."""
+    folder = tmp_path / 'calibrated'
+    folder.mkdir()
+    (folder / 'c.pth').write_bytes(checkpoint.read_bytes())
+    scale = [2.0] * 13 + [None]
+    write = dict(classes=FINDINGS, method='platt', scale=scale, bias=scale, stamp='phantom val')
+    (folder / 'calibration.json').write_text(json.dumps(write))
+    limits = [0.0] * 7 + [1.0] * 6 + [None]
+    write = dict(
+        classes=FINDINGS, rule='youden', thresholds=limits, on='calibrated', stamp='phantom val'
+    )
+    (folder / 'thresholds.json').write_text(json.dumps(write))
+    return folder / 'c.pth'
+
+
+@pytest.fixture(scope='module')
+def images(phantom):
+    """Test images of the phantom and the scores that the usual path gives them."""
+    return sorted((phantom / 'images').glob('*.png'))[:4]
+
+
+def expected_scores(checkpoint, paths):
+    """By the data set, its pipeline and ``predict`` of the model, as tools/test.py does."""
+    content = torch.load(checkpoint, weights_only=True)
+    cfg = Config.fromfile(checkpoint.parent / 'tiny.py')
+    model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(content['state_dict'])
+    scores = {}
+    for split in ('train', 'val', 'test'):
+        dataset = ChestXray14(
+            cfg.test_dataloader.dataset.data_root,
+            split=split,
+            pipeline=cfg.test_dataloader.dataset.pipeline,
+        )
+        for i in range(len(dataset)):
+            name = dataset.get_data_info(i)['img_path']
+            if name in map(str, paths):
+                item = dataset[i]
+                batch = dict(inputs=[item['inputs']], data_samples=[item['data_samples']])
+                with torch.no_grad():
+                    scores[name] = model.test_step(batch)[0].pred_score.numpy()
+    return np.stack([scores[str(path)] for path in paths])
+
+
+def test_inferencer_gives_the_scores_of_the_usual_path(checkpoint, images):
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    result = inferencer([str(path) for path in images], batch_size=3)
+    found = [[row['score'] for row in p['findings'].values()] for p in result['predictions']]
+    np.testing.assert_allclose(found, expected_scores(checkpoint, images), atol=1e-6)
+    assert [p['file'] for p in result['predictions']] == list(map(str, images))
+    assert result['stamp']['model'] == 'tiny' and result['stamp']['notice'] == NOTICE
+    first = result['predictions'][0]['findings']['Mass']
+    assert first['probability'] is first['threshold'] is first['decision'] is None
+    samples = inferencer(images[0], return_datasamples=True)['predictions']
+    np.testing.assert_allclose(samples[0].pred_score, found[0], atol=1e-6)
+    array = inferencer(cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE))['predictions'][0]
+    assert [row['score'] for row in array['findings'].values()] == pytest.approx(found[0])
+
+
+def test_inferencer_calibrates_and_decides(calibrated, images):
+    result = mlrfnet_mm.CXRInferencer(weights=calibrated)(images[:1], heatmap=True, top=2)
+    findings = result['predictions'][0]['findings']
+    for k, (name, row) in enumerate(findings.items()):
+        assert name == FINDINGS[k]
+        if k == 13:  # not calibrated on validation
+            assert row['probability'] is row['threshold'] is row['decision'] is None
+            continue
+        assert row['probability'] == pytest.approx(expit(2 * logit(row['score']) + 2), rel=1e-5)
+        assert row['decision'] == ('present' if k < 7 else 'absent')
+    heats = result['visualization'][0]
+    values = {name: row['probability'] or row['score'] for name, row in findings.items()}
+    assert list(heats) == sorted(values, key=values.get, reverse=True)[:2]
+    assert all(heat.shape == (64, 64) for heat in heats.values())
+    assert 'platt' in result['stamp']['calibration']
+
+
+def test_files_of_another_model_are_refused(calibrated, images):
+    path = calibrated.parent / 'calibration.json'
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps({**fields, 'classes': fields['classes'][::-1]}))
+    with pytest.raises(ValueError, match=r'calibration\.json is for Hernia'):
+        mlrfnet_mm.CXRInferencer(weights=calibrated)
+    path.unlink()
+    with pytest.raises(ValueError, match='no calibration.json beside it'):
+        mlrfnet_mm.CXRInferencer(weights=calibrated)
+
+
+@pytest.fixture
+def inputs(tmp_path, images):
+    """A folder of one image in many formats, bad files, and one that is no image."""
+    folder = tmp_path / 'inputs' / 'deeper'
+    folder.mkdir(parents=True)
+    grey = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
+    wide = grey.astype(np.uint16) * 257
+    window = dict(WindowCenter=2048, WindowWidth=4096, ImagerPixelSpacing=[2.0, 2.0])
+    twelve = np.rint(grey * (4095 / 255)).astype(np.uint16)
+    cv2.imwrite(str(folder / 'a_grey.png'), grey)
+    cv2.imwrite(str(folder / 'b_colour.png'), cv2.merge([grey] * 3))
+    cv2.imwrite(str(folder / 'c_16bit.png'), wide)
+    cv2.imwrite(str(folder / 'd_16bit.tiff'), wide)
+    cv2.imwrite(str(folder / 'e_photo.jpg'), grey, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    write_dicom(folder / 'f_Doe_Jane', twelve, **window)  # no suffix
+    inverse = dict(photometric='MONOCHROME1', compress='RLELossless')
+    write_dicom(folder / 'g.dcm', 4095 - twelve, **inverse, **window)
+    write_dicom(folder / 'h_frames.dcm', np.stack([twelve] * 2), NumberOfFrames=2)
+    (folder / 'i_cut.png').write_bytes((folder / 'a_grey.png').read_bytes()[:200])
+    (folder / 'readme.txt').write_text('no image')
+    return folder.parent
+
+
+def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
+    out = tmp_path / 'out'
+    process = run(
+        *[sys.executable, 'tools/predict.py', inputs, images[1], '--checkpoint', calibrated],
+        *['--heatmap', '--report', '--labels', phantom / 'Data_Entry_2017_v2020.csv'],
+        *['--batch-size', 4, '--out', out],
+        check=False,
+    )
+    assert process.returncode == 1  # two files could not be read
+    errors = [line for line in process.stderr.splitlines() if line.startswith('NOT READ')]
+    assert 'h_frames.dcm' in errors[0] and '2 frames' in errors[0]
+    assert 'i_cut.png' in errors[1] and 'truncated' in errors[1] and len(errors) == 2
+    assert 'predicted   8 of 10 files' in process.stdout
+    assert 'passed over 1 files' in process.stdout and NOTICE in process.stdout
+
+    content = json.loads((out / 'predictions.json').read_text())
+    assert content['notice'] == NOTICE and 'official' in content['stamp']['trained_on']
+    good = [p for p in content['predictions'] if 'error' not in p]
+    reference = [row['score'] for row in good[0]['findings'].values()]
+    for record in good[:7]:  # the same image in all formats: the same scores
+        scores = [row['score'] for row in record['findings'].values()]
+        assert scores == pytest.approx(reference, abs=2e-3), record['file']
+    assert [record['study'] for record in good] == [1, 2, 3, 4, 5, 6, 6, 7]
+    assert good[5]['spacing_mm'] == [2.0, 2.0] and 'detector' in good[5]['notes'][0]
+
+    rows = list(csv.DictReader((out / 'predictions.csv').open()))
+    assert len(rows) == 8 * 14 + 2
+    assert {row['notice'] for row in rows} == {NOTICE}
+    assert {row['error'] != '' for row in rows} == {True, False}
+    value = good[0]['findings']['Effusion']
+    row = next(r for r in rows if r['finding'] == 'Effusion')
+    assert float(row['probability']) == pytest.approx(value['probability'])
+    assert (row['decision'], row['threshold']) == ('present', '0.0')
+
+    heat = cv2.imread(str(out / good[0]['heatmap']))
+    assert heat is not None and len(list((out / 'heatmaps').iterdir())) == 8
+    assert len(list((out / 'scores').iterdir())) == 8
+    pages = sorted((out / 'reports').iterdir())
+    assert [page.name for page in pages] == [f'study_{n:04d}.html' for n in range(1, 8)]
+    two = pages[5].read_text()
+    check_page(two, pictures=5)  # two of each image, and the calibration curves
+    assert 'Image 2' in two and 'greatest of 2 images' in two
+    assert not re.search('Doe|Jane|4711', re.sub('base64,[^"]*', '', two))
+    assert not re.search(r'Doe\^Jane|4711', json.dumps(content))
+
+
+def check_page(html, pictures):
+    """It opens offline: nothing is loaded from elsewhere."""
+    sources = re.findall(r'(?:src|href)="([^"]{0,30})', html)
+    assert len(sources) == pictures
+    assert all(source.startswith('data:image/png;base64,') for source in sources)
+    assert 'http' not in re.sub('base64,[^"]*', '', html)
+    assert html.count(NOTICE) >= 1
+    for finding in FINDINGS:
+        assert finding.replace('_', ' ') in html
+
+
+def test_patient_on_request_only(checkpoint, run, tmp_path):
+    image = np.full((64, 64), 1000, np.uint16)
+    image[20:40, 20:40] = 3000
+    path = write_dicom(
+        tmp_path / 'x.dcm', image, PatientName='<b>Doe', WindowCenter=1, WindowWidth=2
+    )
+    run(
+        *[sys.executable, 'tools/predict.py', path, '--checkpoint', checkpoint, '--report'],
+        *['--with-patient', '--out', tmp_path / 'out', '--config', checkpoint.parent / 'tiny.py'],
+    )
+    page = (tmp_path / 'out/reports/study_0001.html').read_text()
+    assert 'MRN-4711' in page and '&lt;b&gt;Doe' in page and '<b>Doe' not in page
+    assert 'uncalibrated' in page
+    content = json.loads((tmp_path / 'out/predictions.json').read_text())
+    assert content['predictions'][0]['patient'] == dict(name='<b>Doe', id='MRN-4711')
+
+
+def test_nothing_to_predict(checkpoint, run, tmp_path):
+    command = [sys.executable, 'tools/predict.py', '--checkpoint', checkpoint]
+    process = run(*command, tmp_path, check=False)
+    assert process.returncode == 1 and 'no image in' in process.stderr
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.png'):
+        list_files([tmp_path / 'nowhere.png'])
+
+
+def test_localise_command(checkpoint, phantom, run, tmp_path):
+    pytest.importorskip('pytorch_grad_cam')
+    process = run(
+        *[sys.executable, 'tools/localise.py', checkpoint.parent / 'tiny.py', checkpoint],
+        *['--method', 'mrfc', 'gradcam', '--replicates', 50, '--out', tmp_path],
+        *['--cfg-options', 'test_dataloader.dataset.indices=20'],
+    )
+    assert 'generated phantom official/test: heat maps against boxes, gradcam' in process.stdout
+    rows = list(csv.DictReader((tmp_path / 'localisation.csv').open()))
+    test = set((phantom / 'test_list.txt').read_text().split()[:20])
+    table = (phantom / 'BBox_List_2017.csv').read_text().splitlines()[1:]
+    boxes = [line.split(',')[1] for line in table if line.split(',')[0] in test]
+    for method in ('mrfc', 'gradcam'):
+        mine = {row['group']: row for row in rows if row['method'] == method}
+        assert int(mine['all boxes']['boxes']) == len(boxes)
+        assert {f for f in FINDINGS if f in mine} == set(boxes)
+        assert int(mine['Nodule']['boxes']) == boxes.count('Nodule')
+        sizes = [int(r['boxes']) for g, r in mine.items() if g.startswith(('sm', 'med', 'lar'))]
+        assert sum(sizes) == len(boxes) and max(sizes) - min(sizes) < 5
+        row = mine['all boxes']
+        assert float(row['iou@0.1']) >= float(row['iou@0.5'])
+        assert float(row['iou@0.1']) <= float(row['iobb@0.1'])  # the detection is never larger
+        assert row['data'] == 'generated phantom official/test' and row['sha256']
+    full = list(csv.DictReader((tmp_path / 'localisation_thresholds.csv').open()))
+    assert len(full) == len(rows) * 14  # two overlaps at seven thresholds
+    assert NOTICE in (tmp_path / 'localisation.md').read_text()
+    assert (tmp_path / 'localisation_1.png').is_file()
+    assert (tmp_path / 'localisation_1.svg').is_file()

@@ -1,0 +1,103 @@
+"""Score heat maps against boxes: python tools/localise.py CONFIG CHECKPOINT [--method mrfc …]."""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.config import Config, DictAction
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from mlrfnet_mm.analysis.localise import LocalisationReport
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Pointing game, IoU and IoBB of heat maps on the boxes of ChestX-ray14.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file, or a work directory')
+    parser.add_argument(
+        '--method',
+        nargs='+',
+        help='mrfc (weighted sum of the levels; default where the head is MRFC), mrfc1, mrfc2, … '
+        '(one level), gradcam (default elsewhere), gradcam++, layercam, hirescam, xgradcam, '
+        'eigengradcam, eigencam; several are compared on the same boxes',
+    )
+    parser.add_argument('--layer', help='target layer of the Grad-CAM family, as backbone.layer3')
+    parser.add_argument(
+        '--boxes',
+        metavar='CSV',
+        help='box table; default: BBox_List_2017.csv of the data set, or beside --images',
+    )
+    parser.add_argument(
+        '--images', metavar='DIR', help="a folder's images instead of the config's test split"
+    )
+    parser.add_argument('--out', metavar='DIR', help="default: the checkpoint's folder")
+    parser.add_argument('--batch-size', type=int, default=16)
+    parser.add_argument('--replicates', type=int, default=1000, help='of the bootstrap by patient')
+    parser.add_argument('--seed', type=int, default=0, help='of the bootstrap')
+    parser.add_argument('--device', help='as in torch; default: a GPU if there is one')
+    parser.add_argument('--trust-checkpoint', action='store_true', help='see tools/test.py')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    return parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> 'tuple[LocalisationReport, Path]':
+    """Load, map and compare; return the report and the checkpoint."""
+    # Here, so that --help and a wrong option need not wait for torch.
+    from mmengine.device import get_device
+
+    from mlrfnet_mm.analysis.boxed_images import of_folder, of_split
+    from mlrfnet_mm.analysis.checkpoint import load_model
+    from mlrfnet_mm.analysis.localise import evaluate_localisation
+    from mlrfnet_mm.models import MRFCHead
+
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    device = args.device or get_device()
+    loaded = load_model(args.checkpoint, cfg, device, trust=args.trust_checkpoint)
+    if args.images:
+        source = of_folder(loaded, args.images, args.boxes)
+    else:
+        source = of_split(loaded, args.boxes)
+    methods = args.method or ['mrfc' if isinstance(loaded.model.head, MRFCHead) else 'gradcam']
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task('boxes', total=len(source.boxes))
+        report = evaluate_localisation(
+            loaded,
+            source,
+            methods,
+            layer=args.layer,
+            batch_size=args.batch_size,
+            replicates=args.replicates,
+            seed=args.seed,
+            progress=lambda boxes: bar.advance(task, boxes),
+        )
+    return report, loaded.path
+
+
+def main() -> None:
+    """Print and write the tables and the figures."""
+    args = parse_args()
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+    try:
+        report, checkpoint = run(args)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        sys.exit(f'localise.py: {error}')
+    from mlrfnet_mm.analysis.heat_figure import plot_report
+
+    out = Path(args.out or checkpoint.parent)
+    print(report.text())
+    for path in [*report.write(out), *plot_report(report, out)]:
+        print(f'written     {path}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,138 @@
+"""Predict chest X-rays: python tools/predict.py IMAGE_OR_FOLDER … --checkpoint CKPT [--heatmap].
+
+PNG, JPEG, TIFF and DICOM. Writes predictions.csv and predictions.json, and on demand heat maps, the
+image beside its highest scores, and an HTML page a study. Exit code: 0 if all files were predicted,
+1 if some could not be read or nothing could be done. Research use, not for diagnosis.
+"""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mlrfnet_mm.analysis.predict_files import Outcome
+
+
+class RateColumn(ProgressColumn):
+    """Images a second since the start."""
+
+    def render(self, task: Task) -> Text:
+        """Format the rate; nothing before the first batch."""
+        rate = task.completed / task.elapsed if task.elapsed else 0
+        return Text(f'{rate:.1f} images/s' if rate else '')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
+    parser.add_argument('--checkpoint', required=True, help='checkpoint file, or a work directory')
+    parser.add_argument('--config', help="config file; default: the checkpoint's own, read as data")
+    parser.add_argument('--out', metavar='DIR', default='predictions', help='default: %(default)s')
+    parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
+    parser.add_argument('--method', help='of the heat maps, see tools/localise.py')
+    parser.add_argument('--layer', help='target layer of the Grad-CAM family')
+    parser.add_argument(
+        '--top', type=int, default=3, help='findings to map, the most probable first (%(default)s)'
+    )
+    parser.add_argument(
+        '--scores', action='store_true', help='draw the image beside its seven highest scores'
+    )
+    parser.add_argument(
+        '--labels', metavar='CSV', help="ChestX-ray14's label table, to mark true findings there"
+    )
+    parser.add_argument('--report', action='store_true', help='write one HTML page a study')
+    parser.add_argument(
+        '--with-patient',
+        action='store_true',
+        help='name and ID of DICOM files in JSON and reports; by default they are in neither',
+    )
+    parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument('--device', help='as in torch; default: a GPU if there is one')
+    parser.add_argument('--trust-checkpoint', action='store_true', help='see tools/test.py')
+    args = parser.parse_args()
+    for name in ('top', 'batch_size'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1')
+    return args
+
+
+def true_findings(path: str) -> dict[str, list[str]]:
+    """Image name → its findings, from a label table."""
+    from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS, read_labels
+
+    table = read_labels(Path(path))
+    return {
+        name: [finding for finding, there in zip(FINDINGS, row, strict=True) if there]
+        for name, row in table.findings.items()
+    }
+
+
+def run(args: argparse.Namespace) -> 'tuple[Outcome, int]':
+    """Load, list and predict; return the outcome and how many files were passed over."""
+    # Here, so that --help and a wrong option need not wait for torch.
+    from mmengine.device import get_device
+
+    from mlrfnet_mm.analysis.inferencer import CXRInferencer
+    from mlrfnet_mm.analysis.predict_files import Options, predict_files
+    from mlrfnet_mm.analysis.xray_files import list_files
+
+    files, passed_over = list_files(args.inputs)
+    if not files:
+        raise ValueError(f'no image in {", ".join(args.inputs)} ({passed_over} other files)')
+    options = Options(
+        heatmap=args.heatmap,
+        scores=args.scores or bool(args.labels),
+        report=args.report,
+        with_patient=args.with_patient,
+        method=args.method,
+        layer=args.layer,
+        top=args.top,
+        labels=true_findings(args.labels) if args.labels else None,
+        batch_size=args.batch_size,
+    )
+    inferencer = CXRInferencer(
+        args.config, args.checkpoint, args.device or get_device(), trust=args.trust_checkpoint
+    )
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), RateColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task('images', total=len(files))
+        outcome = predict_files(
+            inferencer, files, args.out, options, lambda done: bar.advance(task, done)
+        )
+    for key, value in inferencer.stamp.items():
+        print(f'{key:<12}{value}')
+    return outcome, passed_over
+
+
+def main() -> None:
+    """Predict, say what was written and what was not read."""
+    args = parse_args()
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+    try:
+        outcome, passed_over = run(args)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        sys.exit(f'predict.py: {error}')
+    errors = outcome.errors
+    print(f'predicted   {len(outcome.records) - len(errors)} of {len(outcome.records)} files')
+    if passed_over:
+        print(f'passed over {passed_over} files of folders that are no images by their names')
+    for path in outcome.written[:2]:
+        print(f'written     {path}')
+    if rest := outcome.written[2:]:
+        print(f'written     {len(rest)} pictures and pages in {args.out}')
+    for record in errors:
+        print(f'NOT READ    {record["file"]}: {record["error"]}', file=sys.stderr)
+    sys.exit(1 if errors else 0)
+
+
+if __name__ == '__main__':
+    main()
