@@ -10,7 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mlrfnet_mm.analysis.ablation import (
+# mmpretrain warns that mmcv-lite has no compiled operators: none are used
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+
+from mlrfnet_mm.analysis.ablation import (  # noqa: E402
     Plan,
     Run,
     Settings,
@@ -65,7 +68,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Plan, run, report; exit code 1 if a run failed."""
     args = parse_args()
-    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: the child is ended too
     console = Console(soft_wrap=True, highlight=False)
     try:

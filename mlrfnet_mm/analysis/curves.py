@@ -50,6 +50,14 @@ def last_course(records: list[dict]) -> tuple[list[dict], list[dict]]:
     return train, val
 
 
+def training_losses(train: list[dict]) -> dict[int, float]:
+    """Mean of the logged training losses of each epoch."""
+    losses: dict[int, list[float]] = {}
+    for record in train:
+        losses.setdefault(position(record), []).append(record['loss'])
+    return {epoch: sum(values) / len(values) for epoch, values in losses.items()}
+
+
 def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
     """Draw training and validation loss and the validation AUC of a run.
 
@@ -85,13 +93,10 @@ def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
 
 
 def _draw_losses(axes: Axes, train: list[dict], val: list[dict]) -> None:
-    """Mean of an epoch's logged training losses, and the validation loss."""
-    losses: dict[int, list[float]] = {}
-    for record in train:
-        losses.setdefault(position(record), []).append(record['loss'])
-    means = [sum(x) / len(x) for x in losses.values()]
+    """Training and validation loss of each epoch."""
+    losses = training_losses(train)
     label = 'training (mean of the logged)'
-    axes.plot(list(losses), means, 'o-', color=BLUE, markersize=4, label=label)
+    axes.plot(list(losses), list(losses.values()), 'o-', color=BLUE, markersize=4, label=label)
     lossy = [record for record in val if 'val/loss' in record]
     if lossy:
         steps, values = [r['step'] for r in lossy], [r['val/loss'] for r in lossy]

@@ -73,8 +73,9 @@ def cell(record: Mapping[str, str | int | float], key: str) -> str:
     """Format one value and its interval: three decimals, – for undefined, '' for none."""
     text = number(record[key], key) if key in record else ''
     if f'{key}_low' in record:
-        ends = '–'.join(number(record[f'{key}_{end}'], key) for end in ('low', 'high'))
-        ends = '–' if ends == '–––' else ends
+        low, high = (number(record[f'{key}_{end}'], key) for end in ('low', 'high'))
+        between = ' to ' if '−' in low + high else '–'  # a minus beside a dash is hard to read
+        ends = '–' if low == high == '–' else f'{low}{between}{high}'
         text = f'{text} ({ends})' if text and text != '–' else text or ends
     return text
 

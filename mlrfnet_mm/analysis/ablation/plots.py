@@ -1,19 +1,19 @@
-"""Forest plot of a table's rows; scatter and heat map of the λ combinations (MLRFNet, Fig. 6)."""
+"""Forest plot of a table's rows; λ combinations (MLRFNet, Fig. 6); training losses (Fig. 7)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')  # no display needed
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mlrfnet_mm.analysis.drawing import BLUE, GREY, RED, line_style, save
 
 from .results import RowResult
 
-BASE_COLOR, COLOR, SEED_COLOR = '#D55E00', '#0072B2', '#777777'  # Okabe and Ito's, and grey
 COLORS = 'cividis'  # made for colour-blind readers too; dark is low
 
 
@@ -33,15 +33,15 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
         1, 2, figsize=(11, height), sharey=True, layout='constrained'
     )
     for y, result in enumerate(rows):
-        color = COLOR if y else BASE_COLOR
+        color = BLUE if y else RED
         if not result.seeds:
             left.text(0.5, y, 'not run', transform=left.get_yaxis_transform(), **CENTER)
             continue
-        left.plot(result.aucs, np.full(len(result.aucs), y + 0.18), '|', color=SEED_COLOR)
+        left.plot(result.aucs, np.full(len(result.aucs), y + 0.18), '|', color=GREY)
         _point(left, y, result.mean, result.interval, color)
         if y:
             _point(right, y, *result.difference(rows[0]), color)
-    right.axvline(0, color=BASE_COLOR, linewidth=1, linestyle='--')
+    right.axvline(0, color=RED, linewidth=1, linestyle='--')
     left.set_yticks(range(len(rows)), [result.row.label for result in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_xlabel('mean AUC, 95 % interval; grey: each seed')
@@ -50,10 +50,10 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
         axes.grid(axis='x', alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)
     figure.suptitle(title, fontsize=11)
-    return _save(figure, stem)
+    return save(figure, stem)
 
 
-CENTER = dict(ha='center', va='center', color=SEED_COLOR, style='italic')
+CENTER = dict(ha='center', va='center', color=GREY, style='italic')
 
 
 def _point(axes: Axes, y: int, value: float, interval: np.ndarray, color: str) -> None:
@@ -61,6 +61,41 @@ def _point(axes: Axes, y: int, value: float, interval: np.ndarray, color: str) -
     if not np.isnan(value):
         ends = np.abs(np.asarray(interval) - value)[:, None]
         axes.errorbar(value, y, xerr=ends, fmt='o', color=color, capsize=3)
+
+
+def plot_losses(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
+    """Draw the training loss over the epochs of the rows, a line a seed.
+
+    Rows with another loss function than the first are left out: they have another scale.
+
+    Args:
+        rows: the base first.
+        title: above the picture.
+        stem: path without suffix; ``_loss`` is added.
+
+    Returns:
+        Paths of the PNG and the SVG; none where nothing is logged.
+    """
+    figure, axes = plt.subplots(figsize=(8, 4.2), layout='constrained')
+    kind = rows[0].row.config.model.head.get('loss')
+    for k, result in enumerate(rows):
+        colour, dashes = line_style(k)
+        if result.row.config.model.head.get('loss') != kind:
+            continue
+        for losses in filter(None, result.losses):
+            (line,) = axes.plot(list(losses), list(losses.values()), dashes, color=colour)
+            line.set_marker('.')
+        if any(result.losses):
+            line.set_label(result.row.label)
+    if not axes.lines:
+        plt.close(figure)
+        return []
+    axes.set(xlabel='epoch', ylabel='training loss, a line a seed')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    figure.legend(loc='outside right center', fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=11)
+    return save(figure, stem.with_name(f'{stem.name}_loss'))
 
 
 def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
@@ -80,15 +115,15 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
     axes = scatter.add_subplot(projection='3d')
     done = ~np.isnan(auc)
     points = axes.scatter(*lam[done].T, c=auc[done], cmap=COLORS, s=120, depthshade=False)
-    axes.scatter(*lam[~done].T, marker='x', color=SEED_COLOR)
+    axes.scatter(*lam[~done].T, marker='x', color=GREY)
     ticks = [np.unique(column) for column in lam.T]
     axes.set(xlabel='λ1 (28×28)', ylabel='λ2 (14×14)', zlabel='λ3 (7×7)')
     axes.set(xticks=ticks[0], yticks=ticks[1], zticks=ticks[2])
     axes.set_box_aspect(None, zoom=0.85)  # leaves room for the label of the vertical axis
     scatter.colorbar(points, ax=axes, label='mean AUC (×: not run)', shrink=0.7, pad=0.1)
     scatter.suptitle(title, fontsize=11)
-    paths = _save(scatter, stem.with_name(f'{stem.name}_scatter'))
-    return paths + _save(_heat_maps(lam, auc, ticks, title), stem.with_name(f'{stem.name}_heatmap'))
+    paths = save(scatter, stem.with_name(f'{stem.name}_scatter'))
+    return paths + save(_heat_maps(lam, auc, ticks, title), stem.with_name(f'{stem.name}_heatmap'))
 
 
 def _heat_maps(lam: np.ndarray, auc: np.ndarray, ticks: Sequence[np.ndarray], title: str) -> Figure:
@@ -96,7 +131,7 @@ def _heat_maps(lam: np.ndarray, auc: np.ndarray, ticks: Sequence[np.ndarray], ti
     figure, panels = plt.subplots(
         1, len(ticks[2]), figsize=(11, 4.2), squeeze=False, layout='constrained'
     )
-    norm = matplotlib.colors.Normalize(np.nanmin(auc), np.nanmax(auc))
+    norm = Normalize(np.nanmin(auc), np.nanmax(auc))
     for panel, third in zip(panels[0], ticks[2], strict=True):
         grid = np.full((len(ticks[0]), len(ticks[1])), np.nan)
         for (a, b, c), value in zip(lam, auc, strict=True):
@@ -113,11 +148,3 @@ def _heat_maps(lam: np.ndarray, auc: np.ndarray, ticks: Sequence[np.ndarray], ti
     figure.colorbar(image, ax=panels, label='mean AUC')
     figure.suptitle(title, fontsize=11)
     return figure
-
-
-def _save(figure: Figure, stem: Path) -> list[Path]:
-    paths = [stem.with_name(f'{stem.name}.{suffix}') for suffix in ('png', 'svg')]
-    for path in paths:
-        figure.savefig(path, dpi=140)
-    plt.close(figure)
-    return paths

@@ -10,7 +10,7 @@ from mlrfnet_mm.analysis.pairing import split_stamp
 from mlrfnet_mm.analysis.tables import Record, Table
 
 from .plan import Plan
-from .plots import plot_forest, plot_lam
+from .plots import plot_forest, plot_lam, plot_losses
 from .results import Results, RowResult, collect
 
 NOT_RUN = 'not run'
@@ -61,6 +61,7 @@ def write_report(
     if results.test is not None:
         title = f'{plan.title}\n{results.test.stamp}, {stamp["test"]}'
         pictures = plot_forest(results.rows, title, out / plan.name)
+        pictures += plot_losses(results.rows, plan.title, out / plan.name)
         swept = [result for result in results.rows if len(result.row.value) == 3]
         if any(result.seeds for result in swept):
             pictures += plot_lam(swept, title, out / plan.name)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlrfnet_mm.analysis.curves import last_course, read_scalars, training_losses
 from mlrfnet_mm.analysis.pairing import aligned, load_predictions
 from mlrfnet_mm.evaluation import (
     Predictions,
@@ -37,6 +38,7 @@ class RowResult:
         aucs: (S,) mean AUC of each.
         draws: (S, R) the same in each replicate.
         records: ``done.json`` of each.
+        losses: epoch → training loss of each; empty where there is no log.
     """
 
     row: Row
@@ -44,6 +46,7 @@ class RowResult:
     aucs: np.ndarray
     draws: np.ndarray
     records: Sequence[dict[str, Any]]
+    losses: Sequence[dict[int, float]]
 
     @property
     def mean(self) -> float:
@@ -119,8 +122,19 @@ def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Re
             )
         done_seeds = tuple(run.seed for run in done)
         records = [run.record('done') for run in done]
-        results.append(RowResult(row, done_seeds, np.array(aucs), np.array(draws), records))
+        losses = [
+            read_losses(run.folder / run.record('done').get('taken_from', '')) for run in done
+        ]
+        results.append(RowResult(row, done_seeds, np.array(aucs), np.array(draws), records, losses))
     return Results(results, test, notes)
+
+
+def read_losses(folder: Path) -> dict[int, float]:
+    """Epoch → training loss of a run; empty without a log, as where only results were kept."""
+    try:
+        return training_losses(last_course(read_scalars(folder))[0])
+    except FileNotFoundError:
+        return {}
 
 
 def read_scored(path: Path) -> Predictions:
