@@ -10,8 +10,10 @@ from test_tools.test_evaluate import make
 
 from mlrfnet_mm.analysis import calibrate
 from mlrfnet_mm.analysis.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
-from mlrfnet_mm.analysis.report import config_difference, read_run, write_report
+from mlrfnet_mm.analysis.report import write_report
 from mlrfnet_mm.analysis.report_page import Absent, Section, html_page
+from mlrfnet_mm.analysis.report_run import read_run
+from mlrfnet_mm.analysis.report_sections import config_difference
 from mlrfnet_mm.analysis.tables import Table
 
 CONFIG = 'configs/mlrfnet_phantom.py'
@@ -33,7 +35,9 @@ def work_dir(tmp_path):
     test.save(folder / 'predictions.npz')
     val.save(folder / 'val_predictions.npz')
     calibrate.write(folder, *calibrate.fit(val))
-    (folder / 'localisation.csv').write_text('finding,hit,date\nMass,0.5,d\nNodule,0.25,d\n')
+    (folder / 'localisation.csv').write_text(
+        'finding,hit,hit_low,hit_high,date\nMass,0.5,0.25,0.75,d\nNodule,0.25,0,0.5,d\n'
+    )
     return folder
 
 
@@ -78,7 +82,31 @@ def test_a_whole_run(work_dir):
     for name in ('curves', 'roc', 'pr', 'reliability'):
         assert f'(report_files/{name}.png)' in markdown
         assert (work_dir / 'report_files' / f'{name}.png').is_file()
-    assert '| Nodule | 0.250 |' in markdown
+    assert '| Nodule | 0.250 (0–0.500) |' in markdown
+    assert 'is older than' not in markdown
+
+
+def test_predictions_of_an_earlier_training_are_named(work_dir):
+    (work_dir / 'best_val_loss_epoch_2.pth').touch()
+    text = write_report(work_dir, replicates=20)[1].read_text()
+    for name in ('predictions.npz', 'val_predictions.npz'):
+        line = next(x for x in text.splitlines() if x.startswith(f'{name} is older than best_'))
+        assert f'--out {work_dir}/{name}' in line
+
+
+def test_chexpert_is_reported_by_study_and_its_scored_classes(work_dir):
+    for name, predictions in (('predictions', make()), ('val_predictions', make('val', seed=1))):
+        n = len(predictions.images)
+        studies = np.array([f'{patient}/study1' for patient in predictions.patients])
+        _, first = np.unique(studies, return_inverse=True)
+        labels = predictions.labels[np.unique(first, return_index=True)[1]][first]
+        more = dict(studies=studies, views=np.full(n, 'Frontal'), labels=labels)
+        scored = predictions.classes[:2]
+        replace(predictions, scored=scored, **more).save(work_dir / f'{name}.npz')
+    text = write_report(work_dir, replicates=20)[1].read_text()
+    assert 'per study (maximum over its images)' in text
+    assert '| mean of the 2 scored |' in text
+    assert (work_dir / 'report_files/roc.png').is_file()
 
 
 def test_an_empty_folder_says_which_commands_make_what(run, tmp_path):
@@ -139,7 +167,7 @@ def test_config_difference_is_what_was_changed():
     changed.randomness.deterministic = True
     changed.train_dataloader.dataset.pipeline[1].flip = 0
     assert config_difference(changed, base) == [
-        {'key': 'model.head.lam', 'base': '[0.5, 0.3, 0.1]', 'run': '[0.5, 0.3, 0.3]'},
+        {'key': 'model.head.lam.2', 'base': '0.1', 'run': '0.3'},
         {'key': 'randomness.deterministic', 'base': '–', 'run': 'True'},
         {'key': 'train_dataloader.dataset.pipeline.1.flip', 'base': '0.5', 'run': '0'},
     ]

@@ -50,7 +50,7 @@ def draw(args: argparse.Namespace) -> list[Path]:
     if args.figure == 'curves':
         picture = plot_curves(source, f'{stem}.png')
         return [picture, picture.with_suffix('.svg')]
-    predictions = load_predictions(source)
+    predictions = load_predictions(source, 'image' if args.figure == 'reliability' else 'auto')
     if args.figure == 'reliability':
         calibration = Calibration.load(args.calibration) if args.calibration else None
         return plot_reliability(predictions, calibration, stem)

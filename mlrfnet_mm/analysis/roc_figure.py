@@ -13,6 +13,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from mlrfnet_mm.evaluation import Predictions
 
 from .drawing import BLUE, GREY, NOTICE, line_style, save, square
+from .statistics import UNITS
 from .tables import Record, cell
 
 
@@ -71,8 +72,8 @@ def plot_areas(
 
     Args:
         predictions: K classes.
-        records: areas and intervals, a finding each and the mean: those of the table ``auc`` of
-            :func:`~mlrfnet_mm.analysis.statistics.evaluate_predictions`.
+        records: areas and intervals, a finding each and last the mean: those of the table ``auc``
+            of :func:`~mlrfnet_mm.analysis.statistics.evaluate_predictions`.
         stem: of ``.png`` and ``.svg``.
         kind: ``'roc'`` or ``'pr'``.
         grid: one small square a finding, in place of one square for all.
@@ -90,15 +91,16 @@ def plot_areas(
         if not np.isnan(float(by_finding[name][what.area])):
             curves[name] = what.points(y[known], predictions.scores[known, k])
     figure = (_grid if grid else _together)(what, curves, by_finding)
-    mean = f'mean {what.label} {cell(by_finding["mean"], what.area)}'
+    mean = f'{records[-1]["finding"]} {what.label} {cell(records[-1], what.area)}'
+    unit = UNITS[predictions.unit]
     figure.suptitle(
-        f'{what.title}: {predictions.stamp}, {len(predictions.images):,} images of '
+        f'{what.title}: {predictions.stamp}, {len(predictions.images):,} {unit} of '
         f'{len(np.unique(predictions.patients)):,} patients\n{mean}',
         fontsize=11,
     )
     figure.supxlabel(
-        f'{what.label} with 95 % interval (bootstrap by patient); n = images with the finding of '
-        f'images with a known label. {NOTICE}',
+        f'{what.label} with 95 % interval (bootstrap by patient); n = {unit} with the finding of '
+        f'{unit} with a known label. {NOTICE}',
         fontsize=7,
         color='#555555',
     )

@@ -4,13 +4,13 @@ import functools
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
+from mlrfnet_mm.analysis.config_keys import flatten
 from mlrfnet_mm.engine.launch import RUNNER_KEYS
 
 # Keys, and ends of keys, that say where and how a run goes, not what comes out.
@@ -27,24 +27,6 @@ PLACES = (
 ENDS = ('.data_root', '.num_workers', '.persistent_workers', '.pin_memory', '.prefetch_factor')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 TABLES = ('.csv', '.csv.gz', '.txt', '.json')
-
-
-def flatten(value: Any, prefix: str = '') -> dict[str, Any]:
-    """Dotted key → leaf, through dicts and lists; what JSON cannot hold becomes text.
-
-    >>> flatten({'a': {'b': (1, None)}, 'c': {}})
-    {'a.b.0': 1, 'a.b.1': None, 'c': {}}
-    """
-    if isinstance(value, Mapping) and value:
-        items: Any = value.items()
-    elif isinstance(value, list | tuple) and value:
-        items = enumerate(value)
-    elif isinstance(value, list | tuple | Mapping):
-        return {prefix[:-1]: {}}
-    else:
-        plain = value if isinstance(value, str | int | float | None) else str(value)
-        return {prefix[:-1]: plain}
-    return {k: v for key, item in items for k, v in flatten(item, f'{prefix}{key}.').items()}
 
 
 def relevant(config: Config) -> dict[str, Any]:

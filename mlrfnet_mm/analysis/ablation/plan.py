@@ -9,10 +9,10 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from mlrfnet_mm.analysis.config_keys import differences, flatten
 from mlrfnet_mm.engine.launch import check_keys
 
 from .description import BASE, RowDescription, read_description
-from .fingerprint import flatten
 
 BASE_LINE = re.compile(r"^_base_ = '([^']+)'$", re.MULTILINE)
 
@@ -78,7 +78,7 @@ def build_plan(
     for row in description.rows:
         config = _resolve(row, own_base, base)
         check_keys(config, settings, str(row.file))
-        changed = differences(config, plain) | set(row.settings)
+        changed = {*differences(config, plain), *row.settings}
         _check_kept(row.name, changed, settings)
         _merge(config, settings, row.name)
         value = next(iter(row.settings.values()), ())
@@ -146,12 +146,6 @@ def _merge(config: Config, settings: Mapping[str, Any], name: str) -> None:
         config.merge_from_dict(dict(settings))
     except (KeyError, TypeError, IndexError, AssertionError) as error:
         raise ValueError(f'row {name!r}: --cfg-options do not fit its config: {error}') from error
-
-
-def differences(config: Config, base: Config) -> set[str]:
-    """Flat keys whose values differ."""
-    a, b = flatten(config.to_dict()), flatten(base.to_dict())
-    return {key for key in a.keys() | b.keys() if a.get(key, ...) != b.get(key, ...)}
 
 
 def _check_kept(name: str, changed: set[str], options: Mapping[str, Any]) -> None:
