@@ -26,6 +26,7 @@ setup(
         'scikit-learn',
         'scipy',
         'opencv-python',
+        'pillow',
         'matplotlib',
         'rich',
         'jinja2',

@@ -10,6 +10,7 @@ from test_configs import flatten
 
 from mlrfnet_mm.analysis.checkpoint import load_model
 from mlrfnet_mm.analysis.config_text import check_types, parse_config
+from mlrfnet_mm.analysis.pipeline import placing_pipeline
 
 CONFIGS = [
     *sorted((ROOT / 'configs').glob('*.py')),
@@ -24,7 +25,6 @@ def test_reads_what_mmengine_writes(path):
     found = parse_config(text)
     assert dict(flatten(found.to_dict())) == dict(flatten(expected.to_dict()))
     check_types(found.model)
-    check_types(found.test_dataloader.dataset.pipeline)
 
 
 def test_plain_values():
@@ -60,17 +60,73 @@ def test_anything_else_is_refused_and_not_run(text, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'name', ['os.system', 'mmengine.load', 'mmengine.runner.Runner', 'antigravity', 'torch.load', 3]
+    'name',
+    [
+        'os.system',
+        'mmengine.load',
+        'mmengine.runner.Runner',
+        'antigravity',
+        'torch.load',
+        3,
+        'mmpretrain.HuggingFaceClassifier',
+        'mmpretrain.TimmClassifier',
+        'mmpretrain.Llava',
+        'mmpretrain.torchvision/ConvertImageDtype',
+    ],
 )
 def test_types_that_are_no_parts_are_refused(name):
-    with pytest.raises(ValueError, match='no part of'):
+    with pytest.raises(ValueError, match='no network or loss of'):
         check_types(dict(type='mmpretrain.ImageClassifier', neck=[dict(type=name)]))
+
+
+@pytest.mark.parametrize('more', [dict(model_name='hf-hub:a/b'), dict(checkpoint_path='x.pth')])
+def test_timm_s_models_come_from_timm(more):
+    backbone = dict(type='mmpretrain.TIMMBackbone', model_name='resnet18')
+    check_types(dict(backbone=backbone))
+    with pytest.raises(ValueError, match='TIMMBackbone from elsewhere'):
+        check_types(dict(backbone=backbone | more))
+
+
+@pytest.mark.parametrize(
+    'steps',
+    [
+        # mmpretrain evaluates the string
+        [dict(type='mmpretrain.torchvision/ConvertImageDtype', dtype='float32')],
+        [dict(type='mmpretrain.RandomFlip', prob=1.0)],  # moves pixels, and no geometry says so
+        [dict(type='mlrfnet_mm.XrayContrast')],
+    ],
+)
+def test_a_pipeline_of_other_steps_is_not_built(steps):
+    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    assert [step['type'] for step in placing_pipeline(cfg)] == [step.type for step in pipeline]
+    cfg.test_dataloader.dataset.pipeline = [*pipeline[:2], *steps, pipeline[2]]
+    with pytest.raises(ValueError, match='test pipeline must be mlrfnet_mm.LoadXray'):
+        placing_pipeline(cfg)
+
+
+@pytest.mark.parametrize('change', [dict(crop='ten'), dict(crop='random'), dict(flip=0.5)])
+def test_a_random_or_tenfold_crop_has_no_one_place(change):
+    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
+    cfg.test_dataloader.dataset.pipeline[1].update(change)
+    with pytest.raises(ValueError, match="second with crop='centre' and without random"):
+        placing_pipeline(cfg)
+
+
+@pytest.mark.parametrize(('content', 'message'), [([1], 'holds a list'), ({}, 'carries no config')])
+def test_another_file_is_no_checkpoint(tmp_path, content, message):
+    torch.save(content, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / 'x.pth')
+    torch.save(dict(meta=dict(cfg='a = 1')), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='no model or no test_dataloader'):
+        load_model(tmp_path / 'x.pth')
 
 
 def test_a_checkpoint_with_an_evil_config_runs_nothing(tmp_path):
     trace = tmp_path / 'trace'
     evil = tmp_path / 'evil.pth'
-    text = f"model = dict(type='os.system', command='touch {trace}')\n"
+    text = f"test_dataloader = dict()\nmodel = dict(type='os.system', command='touch {trace}')\n"
     torch.save(dict(meta=dict(cfg=text), state_dict={}), evil)
     with pytest.raises(ValueError, match=r'os\.system.*--config'):
         load_model(evil)

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from mlrfnet_mm.analysis.heatmaps import HeatMapper, box_in_image, to_image
+from mlrfnet_mm.analysis.heatmaps import HeatMapper, box_in_image, shrunk, to_image
 from mlrfnet_mm.analysis.heatmaps.grad_cam import (
     TappedClassifier,
     find_layer,
@@ -97,6 +97,19 @@ def test_beyond_the_crop_there_is_no_map():
     inside = ~np.isnan(heat)
     assert inside.sum() == (224 * 4) ** 2
     assert inside[64:960, 64:960].all()
+
+
+@pytest.mark.parametrize(('shape', 'side'), [((300, 200), 100), ((64, 128), 640), ((99, 70), 33)])
+def test_a_smaller_map_shows_the_same_places(shape, side):
+    """A plane is the same plane: values at the centres of the larger pixels."""
+    geometry = XrayGeometry(64, 64).transform(dict(img=np.zeros(shape, np.uint8)))['geometry']
+    y, x = np.mgrid[:64, :64].astype(np.float32)
+    matrix, size = shrunk(geometry, shape, side)
+    assert max(size) == min(side, max(shape))
+    heat = to_image(2 * x - 3 * y, matrix, size)
+    rows, columns = ((np.arange(n) + 0.5) * (64 / n) - 0.5 for n in size)
+    inner = np.s_[2:-2, 2:-2]
+    np.testing.assert_allclose(heat[inner], (2 * columns - 3 * rows[:, None])[inner], atol=0.2)
 
 
 def test_ten_crops_are_refused():
@@ -211,6 +224,10 @@ def test_named_layer(mlrfnet):
     assert find_layer(classifier, x, 'backbone.layer3') is mlrfnet.backbone.layer3
     with pytest.raises(ValueError, match=r"no layer 'layer9'.*backbone.layer4"):
         find_layer(classifier, x, 'layer9')
+    with pytest.raises(ValueError, match='gives a tuple has no map'):
+        find_layer(classifier, x, 'backbone')
+    with pytest.raises(ValueError, match="'data_preprocessor' takes no part"):
+        find_layer(classifier, x, 'data_preprocessor')
 
 
 def test_tokens():

@@ -1,3 +1,4 @@
+import hashlib
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -8,7 +9,7 @@ from mmengine.config import Config
 from test_analysis import write_log
 from test_tools.test_evaluate import make
 
-from mlrfnet_mm.analysis import calibrate
+from mlrfnet_mm.analysis import calibrate, paper
 from mlrfnet_mm.analysis.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.analysis.report import write_report
 from mlrfnet_mm.analysis.report_page import Absent, Section, html_page
@@ -83,15 +84,17 @@ def test_a_whole_run(work_dir):
         assert f'(report_files/{name}.png)' in markdown
         assert (work_dir / 'report_files' / f'{name}.png').is_file()
     assert '| Nodule | 0.250 (0–0.500) |' in markdown
-    assert 'is older than' not in markdown
+    assert 'is not of a checkpoint' not in markdown
 
 
-def test_predictions_of_an_earlier_training_are_named(work_dir):
-    (work_dir / 'best_val_loss_epoch_2.pth').touch()
+def test_predictions_of_another_checkpoint_are_named(work_dir):
+    (work_dir / 'best_val_loss_epoch_2.pth').write_bytes(b'weights')
+    replace(make(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
+    own = hashlib.sha256(b'weights').hexdigest()[:12]
+    replace(make('val', seed=1), checkpoint=own).save(work_dir / 'val_predictions.npz')
     text = write_report(work_dir, replicates=20)[1].read_text()
-    for name in ('predictions.npz', 'val_predictions.npz'):
-        line = next(x for x in text.splitlines() if x.startswith(f'{name} is older than best_'))
-        assert f'--out {work_dir}/{name}' in line
+    (line,) = [x for x in text.splitlines() if 'is not of a checkpoint in this folder' in x]
+    assert line.startswith('predictions.npz') and f'--out {work_dir}/predictions.npz' in line
 
 
 def test_chexpert_is_reported_by_study_and_its_scored_classes(work_dir):
@@ -136,7 +139,8 @@ def test_no_folder_is_one_line(run, tmp_path):
     assert process.stderr.startswith('report.py: no work directory')
 
 
-def test_the_paper_s_column_is_for_its_protocol_only(work_dir):
+def test_the_paper_s_column_is_for_its_protocol_and_all_its_images_only(work_dir, monkeypatch):
+    monkeypatch.setattr(paper, 'TABLE_5_IMAGES', 90)
     test = replace(make(), stamp=TABLE_5_STAMP)
     test.save(work_dir / 'predictions.npz')
     (work_dir / 'val_predictions.npz').unlink()
@@ -149,7 +153,8 @@ def test_the_paper_s_column_is_for_its_protocol_only(work_dir):
         'generated phantom chexnet/test',
         'ChestX-ray14 chexnet/val',
     ):
-        assert paper_aucs(stamp) == {}
+        assert paper_aucs(stamp, 90) == {}
+    assert paper_aucs(TABLE_5_STAMP, 89) == {}
 
 
 def test_the_paper_s_values_have_the_mean_of_the_spec():

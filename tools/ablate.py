@@ -19,6 +19,7 @@ from mlrfnet_mm.analysis.ablation import (  # noqa: E402
     Settings,
     build_plan,
     execute,
+    finished,
     list_runs,
     write_report,
 )
@@ -60,8 +61,11 @@ def parse_args() -> argparse.Namespace:
     what.add_argument('--report-only', action='store_true', help='run nothing, write the table')
     what.add_argument('--dry-run', action='store_true', help='say what would be run')
     args = parser.parse_args()
-    if args.gpus < 1:
-        parser.error(f'--gpus must be at least 1, got {args.gpus}')
+    for name, least in (('gpus', 1), ('replicates', 1)):
+        if getattr(args, name) < least:
+            parser.error(f'--{name} must be at least {least}, got {getattr(args, name)}')
+    if min(args.seeds) < 0:
+        parser.error(f'--seeds must be at least 0, got {min(args.seeds)}')
     return args
 
 
@@ -102,8 +106,10 @@ def run_and_report(args: argparse.Namespace, plan: Plan, work: Path, console: Co
 
 def describe(run: Run) -> str:
     """One line of a dry run."""
-    known = 'done' if run.record('done') else 'begun' if run.record('begun') else 'to do'
-    return f'{run.row:24} seed {run.seed:<4} {known:6} {run.folder}'
+    done, other = finished(run)
+    known = 'done' if done else 'begun' if run.record('begun') else 'to do'
+    line = f'{run.row:24} seed {run.seed:<4} {known:6} {run.folder}'
+    return line + (f': refused, it holds another config ({other})' if other else '')
 
 
 if __name__ == '__main__':

@@ -44,7 +44,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device', help='as in torch; default: a GPU if there is one')
     parser.add_argument('--trust-checkpoint', action='store_true', help='see tools/test.py')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name in ('batch_size', 'replicates'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1')
+    return args
 
 
 def run(args: argparse.Namespace) -> 'tuple[LocalisationReport, Path]':

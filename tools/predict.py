@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--method', help='of the heat maps, see tools/localise.py')
     parser.add_argument('--layer', help='target layer of the Grad-CAM family')
     parser.add_argument(
-        '--top', type=int, default=3, help='findings to map, the most probable first (%(default)s)'
+        '--top', type=int, metavar='N', help='findings to map, the most probable first (3)'
     )
     parser.add_argument(
         '--scores', action='store_true', help='draw the image beside its seven highest scores'
@@ -59,6 +59,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device', help='as in torch; default: a GPU if there is one')
     parser.add_argument('--trust-checkpoint', action='store_true', help='see tools/test.py')
     args = parser.parse_args()
+    if not args.heatmap and (args.method or args.layer or args.top is not None):
+        parser.error('--method, --layer and --top are of --heatmap: add it')
+    args.top = 3 if args.top is None else args.top
     for name in ('top', 'batch_size'):
         if getattr(args, name) < 1:
             parser.error(f'--{name.replace("_", "-")} must be at least 1')
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> 'tuple[Outcome, int]':
     from mlrfnet_mm.analysis.predict_files import Options, predict_files
     from mlrfnet_mm.analysis.xray_files import list_files
 
-    files, passed_over = list_files(args.inputs)
+    files, passed_over = list_files(args.inputs, args.out)
     if not files:
         raise ValueError(f'no image in {", ".join(args.inputs)} ({passed_over} other files)')
     options = Options(

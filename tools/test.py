@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mlrfnet_mm.engine.launch import (
     add_common_arguments,
     build_runner,
+    checkpoint_digest,
     load_config,
     resolve_checkpoint,
 )
@@ -97,6 +98,7 @@ def save_predictions(cfg: Config, out: str) -> None:
     if not writers:
         raise ValueError(f'--out needs {" or ".join(known)} in test_evaluator; there is none')
     writers[0].out = out
+    writers[0].checkpoint = checkpoint_digest(cfg.load_from)
 
 
 if __name__ == '__main__':

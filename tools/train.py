@@ -8,7 +8,12 @@ from mmengine.device import get_device
 from mmengine.dist import is_main_process
 
 from mlrfnet_mm.analysis.curves import plot_curves
-from mlrfnet_mm.engine.launch import add_common_arguments, build_runner, load_config
+from mlrfnet_mm.engine.launch import (
+    add_common_arguments,
+    build_runner,
+    check_validation_data,
+    load_config,
+)
 from mlrfnet_mm.engine.machine import find_batch_size
 
 
@@ -40,6 +45,7 @@ def main() -> None:
     """Train, then say where things lie."""
     args = parse_args()
     cfg = load_config(args)
+    check_validation_data(cfg)
     if args.amp:
         use_amp(cfg)
     if args.resume:

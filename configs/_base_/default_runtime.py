@@ -14,6 +14,7 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     draws=dict(type='mlrfnet_mm.SeedDrawsHook'),  # augmentation by (seed, epoch, index)
+    finite_loss=dict(type='mlrfnet_mm.FiniteLossHook'),
     sync_buffers=dict(type='SyncBuffersHook'),  # one set of BatchNorm statistics on all processes
 )
 env_cfg = dict(

@@ -47,6 +47,8 @@ def of_split(loaded: LoadedModel, table: str | Path | None = None) -> BoxedImage
     patients = {name: str(infos[i]['patient_id']) for name, i in rows.items()}
     meta = dataset.metainfo
     stamp = f'{meta["dataset"]} {meta["protocol"]}/{meta["split"]}'
+    if options.get('indices') is not None:
+        stamp += f' ({len(dataset):,} of its images)'
     return _select(
         boxes, loaded.classes, patients, lambda name: dataset.prepare_data(rows[name]), stamp
     )

@@ -36,16 +36,16 @@ def fit(
         prediction shows both on one scale; NaN for a class whose scale is 0, as all its images have
         the same probability.
     """
-    classes = tuple(val.classes.tolist())
+    classes, origin = tuple(val.classes.tolist()), (val.stamp, val.checkpoint)
     thresholds = choose_thresholds(val.scores, val.labels, rule)
     if method == 'none':
-        return None, Thresholds(classes, rule, thresholds, 'scores', val.stamp)
+        return None, Thresholds(classes, rule, thresholds, 'scores', *origin)
     scale, bias = fit_calibration(val.scores, val.labels, method)
-    calibration = Calibration(classes, method, scale, bias, val.stamp)
+    calibration = Calibration(classes, method, scale, bias, *origin)
     known = ~np.isnan(thresholds)  # on the scores' scale; calibration keeps their order
     moved = calibration.apply(np.where(known, thresholds, 0.5))
     moved[~known | (scale == 0)] = np.nan
-    return calibration, Thresholds(classes, rule, moved, 'calibrated', val.stamp)
+    return calibration, Thresholds(classes, rule, moved, 'calibrated', *origin)
 
 
 def write(

@@ -1,6 +1,5 @@
 """A checkpoint as a model ready to predict, with the names of its findings and a stamp."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import DATASETS, MODELS
 
-from mlrfnet_mm.engine.launch import resolve_checkpoint
+from mlrfnet_mm.engine.launch import checkpoint_digest, resolve_checkpoint
 from mlrfnet_mm.engine.runner import check_plain, torch_load_mode
 
 from .config_text import check_types, parse_config
@@ -64,6 +63,8 @@ def load_model(
         check_plain(str(path))
     with torch_load_mode(weights_only=not trust):
         content = torch.load(path, map_location='cpu', weights_only=not trust)
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds a {type(content).__name__}, no checkpoint of a training')
     meta = content.get('meta', {})
     cfg = _config(path, meta, config)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
@@ -79,7 +80,7 @@ def load_model(
     stamp = dict(
         model=_name(meta, config),
         checkpoint=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:12],
+        sha256=checkpoint_digest(path),
         trained_on=trained_on or 'not recorded',
     )
     return LoadedModel(model.to(device).eval(), cfg, _classes(path, dataset, cfg), stamp, path)
@@ -93,8 +94,9 @@ def _config(path: Path, meta: dict[str, Any], config: str | Path | Config | None
     if not isinstance(meta.get('cfg'), str):
         raise ValueError(f'{path} carries no config; give the config file (--config)')
     cfg = parse_config(meta['cfg'])
-    check_types(cfg.get('model'))
-    check_types(cfg.get('test_dataloader', {}).get('dataset', {}).get('pipeline'))
+    if 'model' not in cfg or 'test_dataloader' not in cfg:
+        raise ValueError(f'the config in {path} has no model or no test_dataloader; give --config')
+    check_types(cfg.model)
     return cfg
 
 

@@ -2,12 +2,13 @@
 
 mmengine stores a config as the text of a Python program and runs that to read it. A checkpoint
 from a stranger must not: so only assignments of literals and of ``dict(...)`` are taken, which is
-all that mmengine writes, and a ``type`` must be a registered name, as mmengine would else import
+all that mmengine writes, and a ``type`` must be a network or a loss, as mmengine would else import
 and call whatever it spells (``type='os.system'``).
 """
 
 import ast
 import math
+import re
 from typing import Any
 
 import mmengine.registry
@@ -16,9 +17,25 @@ from mmengine.config import Config
 
 import mlrfnet_mm.registry
 
-SCOPES = dict(mmpretrain=mmpretrain.registry, mlrfnet_mm=mlrfnet_mm.registry)
-SCOPES |= dict(mmengine=mmengine.registry, mmcv=mmengine.registry)
-KINDS = ('MODELS', 'TRANSFORMS', 'WEIGHT_INITIALIZERS', 'BATCH_AUGMENTS')
+# Where a part may come from: networks and losses of which nothing loads or runs what a config says.
+MODULES = (
+    'mlrfnet_mm.models.',
+    'mmpretrain.models.backbones.',
+    'mmpretrain.models.classifiers.image',
+    'mmpretrain.models.heads.',
+    'mmpretrain.models.losses.',
+    'mmpretrain.models.necks.',
+    'mmpretrain.models.utils.batch_augments',
+    'mmpretrain.models.utils.data_preprocessor',
+    'mmpretrain.models.utils.norm',
+    'mmcv.cnn.',
+    'mmengine.model.',
+    'torch.nn.',
+)
+SCOPES = {'mmpretrain': mmpretrain.registry, 'mlrfnet_mm': mlrfnet_mm.registry}
+SCOPES |= {'mmengine': mmengine.registry, 'mmcv': mmengine.registry}
+# An initialiser is named in a config, and never built here: the weights are the checkpoint's.
+UNUSED = ('init_cfg', 'train_cfg', 'pretrained')
 NUMBERS = dict(inf=math.inf, nan=math.nan)
 
 
@@ -77,37 +94,44 @@ def _refusal(node: ast.AST) -> ValueError:
 
 
 def check_types(part: Any) -> None:
-    """Refuse a config in which some ``type`` is not a registered name of the OpenMMLab packages.
+    """Refuse a model's config in which some ``type`` is not a part of ``MODULES``.
 
     Args:
         part: of a config: dicts, lists, tuples and plain values.
 
     Raises:
-        ValueError: such a type.
+        ValueError: such a type; timm's model from elsewhere than timm.
     """
     if isinstance(part, dict):
-        if 'type' in part and not _registered(part['type']):
+        kind = part.get('type')
+        if 'type' in part and not _known(kind):
             raise ValueError(
-                f'the config in the checkpoint has type={part["type"]!r}, which is no part of '
+                f'the config in the checkpoint has type={kind!r}, which is no network or loss of '
                 'mlrfnet_mm or mmpretrain, and was not built; give the config file (--config)'
             )
-        part = part.values()
+        if str(kind).endswith('TIMMBackbone') and (
+            not re.fullmatch(r'[\w.]+', str(part.get('model_name'))) or 'checkpoint_path' in part
+        ):
+            raise ValueError(
+                f'the config in the checkpoint has a TIMMBackbone from elsewhere, {part}, and was '
+                'not built; give the config file (--config)'
+            )
+        part = [value for key, value in part.items() if key not in UNUSED]
     elif not isinstance(part, list | tuple | set):
         return
     for value in part:
         check_types(value)
 
 
-def _registered(name: Any) -> bool:
+def _known(name: Any) -> bool:
     if not isinstance(name, str):
         return False
     *scope, key = name.split('.')
     if len(scope) > 1 or (scope and scope[0] not in SCOPES):
         return False
     for package in [SCOPES[scope[0]]] if scope else SCOPES.values():
-        for registry in (getattr(package, kind, None) for kind in KINDS):
-            if registry is not None:
-                registry.import_from_location()
-                if key in registry.module_dict:
-                    return True
+        package.MODELS.import_from_location()
+        found = package.MODELS.module_dict.get(key)
+        if found is not None:
+            return f'{found.__module__}.'.startswith(MODULES)
     return False

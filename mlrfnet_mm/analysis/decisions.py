@@ -1,5 +1,6 @@
 """From raw scores to calibrated probabilities and decisions, by the files beside a checkpoint."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,22 +27,35 @@ class Decisions:
     thresholds: Thresholds | None
 
     @classmethod
-    def beside(cls, checkpoint: Path, classes: tuple[str, ...]) -> 'Decisions':
+    def beside(cls, checkpoint: Path, classes: tuple[str, ...], digest: str = '') -> 'Decisions':
         """Read what lies in the checkpoint's folder.
 
+        Args:
+            checkpoint: the file.
+            classes: names of the findings that it predicts.
+            digest: of the checkpoint; files that were made from another one are refused.
+
         Raises:
-            ValueError: a file of other findings or of another form, or thresholds on calibrated
-                probabilities without a calibration.
+            ValueError: a file of other findings, of another checkpoint or of another form, or
+                thresholds on calibrated probabilities without a calibration.
         """
         folder = checkpoint.parent
         found: dict[str, Any] = {}
         for key, kind in (('calibration', Calibration), ('thresholds', Thresholds)):
             path = folder / f'{key}.json'
             found[key] = kind.load(path) if path.is_file() else None
-            if found[key] is not None and tuple(found[key].classes) != classes:
+            if found[key] is None:
+                continue
+            if tuple(found[key].classes) != classes:
                 raise ValueError(
                     f'{path} is for {", ".join(found[key].classes)}; the checkpoint has '
                     f'{", ".join(classes)}: make it anew with tools/calibrate.py'
+                )
+            if digest and found[key].checkpoint not in ('', digest):
+                raise ValueError(
+                    f'{path} is for a checkpoint of SHA-256 {found[key].checkpoint}…, '
+                    f'{checkpoint.name} has {digest}…: make it anew with tools/test.py on '
+                    'validation and tools/calibrate.py, or remove it'
                 )
         on = found['thresholds'].on if found['thresholds'] else ''
         if on == 'calibrated' and found['calibration'] is None:
@@ -99,6 +113,19 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def value_of(row: dict[str, Any]) -> float:
+def value_of(row: Mapping[str, Any]) -> float:
     """The probability of a finding if there is one, else its score."""
-    return row['score'] if row['probability'] is None else row['probability']
+    value: float = row['score'] if row['probability'] is None else row['probability']
+    return value
+
+
+def ranked(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of the findings, the most probable first.
+
+    A score is no probability: findings without a calibration stand behind those with one.
+    """
+
+    def key(name: str) -> tuple[bool, float]:
+        return findings[name]['probability'] is None, -value_of(findings[name])
+
+    return sorted(findings, key=key)

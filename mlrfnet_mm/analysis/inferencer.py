@@ -1,6 +1,7 @@
 """``mlrfnet_mm.CXRInferencer``: from image files to every finding's probability and heat map."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from mmpretrain.structures import DataSample
 from mlrfnet_mm.models import MRFCHead
 
 from .checkpoint import LoadedModel, load_model
-from .decisions import Decisions, value_of
+from .decisions import Decisions, ranked
 from .drawing import NOTICE
-from .heatmaps import HeatMapper, to_image
+from .heatmaps import HeatMapper, shrunk, to_image
 from .pipeline import compose, placing_pipeline
 from .xray_files import Xray, read_xray
 
@@ -55,7 +56,7 @@ class CXRInferencer(BaseInferencer):
     """
 
     preprocess_kwargs: set = set()
-    forward_kwargs: set = {'heatmap', 'method', 'layer', 'top'}
+    forward_kwargs: set = {'heatmap', 'method', 'layer', 'top', 'map_side'}
     visualize_kwargs: set = set()
     postprocess_kwargs: set = {'with_patient'}
 
@@ -78,7 +79,9 @@ class CXRInferencer(BaseInferencer):
         """Load by :func:`load_model`, not by mmengine, which runs the config in a checkpoint."""
         self.loaded: LoadedModel = load_model(weights, self._given, device, self._trust)
         cfg.update(self.loaded.cfg._cfg_dict)
-        self.decisions = Decisions.beside(self.loaded.path, self.loaded.classes)
+        self.decisions = Decisions.beside(
+            self.loaded.path, self.loaded.classes, self.loaded.stamp['sha256']
+        )
         self.stamp = dict(**self.loaded.stamp, **self.decisions.stamp(), notice=NOTICE)
         return self.loaded.model
 
@@ -109,7 +112,7 @@ class CXRInferencer(BaseInferencer):
             name = 'array' if isinstance(source, np.ndarray) else str(source)
             item['data'] = self.pipeline(dict(img=xray.pixels, img_path=name, patient_id=''))
             item['xray'] = xray
-        except (ValueError, TypeError, OSError, ImportError) as error:
+        except Exception as error:  # of any kind: the other files go on
             item['error'] = f'{type(error).__name__}: {error}'
         return item
 
@@ -120,6 +123,7 @@ class CXRInferencer(BaseInferencer):
         method: str | None = None,
         layer: str | None = None,
         top: int = 3,
+        map_side: int | None = None,
     ) -> list[dict[str, Any]]:
         """Add ``scores`` (K,), ``sample`` and, if asked, ``heats`` to the items of a batch.
 
@@ -129,7 +133,14 @@ class CXRInferencer(BaseInferencer):
             method: see :class:`HeatMapper`; None takes :attr:`default_method`.
             layer: target layer of the Grad-CAM family.
             top: number of findings to map, the most probable first.
+            map_side: greatest side of a map in pixels; None: as many as the image has.
+
+        Raises:
+            ValueError: see :class:`HeatMapper`; ``top`` below 1.
         """
+        mapper = self.mapper(method, layer) if heatmap else None
+        if top < 1:
+            raise ValueError(f'top must be at least 1, got {top}')
         good = [item for item in inputs if 'error' not in item]
         if not good:
             return inputs
@@ -142,23 +153,29 @@ class CXRInferencer(BaseInferencer):
             item['scores'] = row.numpy()
             item['sample'] = sample.set_pred_score(row.float())
             item['findings'] = self.decisions.read(item['scores'])
-        if heatmap:
-            self._map(
-                good, batch['inputs'], HeatMapper(model, method or self.default_method, layer), top
-            )
+        if mapper is not None:
+            self._map(good, batch['inputs'], mapper, top, map_side)
         return inputs
 
+    def mapper(self, method: str | None = None, layer: str | None = None) -> HeatMapper:
+        """Heat maps of the model by a method, by default :attr:`default_method`."""
+        return HeatMapper(self.loaded.model, method or self.default_method, layer)
+
     def _map(
-        self, items: list[dict[str, Any]], inputs: torch.Tensor, mapper: HeatMapper, top: int
+        self,
+        items: list[dict[str, Any]],
+        inputs: torch.Tensor,
+        mapper: HeatMapper,
+        top: int,
+        side: int | None,
     ) -> None:
         classes = self.loaded.classes
         chosen = [
-            sorted(range(len(classes)), key=lambda k: -value_of(item['findings'][classes[k]]))[:top]
-            for item in items
+            [classes.index(name) for name in ranked(item['findings'])[:top]] for item in items
         ]
         maps = mapper(inputs, torch.tensor(chosen))  # (N, top, h, w)
         for item, rows, indices in zip(items, maps, chosen, strict=True):
-            geometry, shape = item['sample'].geometry, item['xray'].pixels.shape
+            geometry, shape = shrunk(item['sample'].geometry, item['xray'].pixels.shape, side)
             item['heats'] = {
                 classes[k]: to_image(heat, geometry, shape)
                 for heat, k in zip(rows, indices, strict=True)
@@ -180,6 +197,8 @@ class CXRInferencer(BaseInferencer):
     ) -> dict[str, Any]:
         """Gather predictions, maps, images and stamp; see the class."""
         images = [item.get('xray') for item in preds]
+        if not with_patient:
+            images = [xray and replace(xray, patient={}) for xray in images]
         found: list[dict[str, Any]] | list[DataSample | None]
         if return_datasamples:
             found = [item.get('sample') for item in preds]

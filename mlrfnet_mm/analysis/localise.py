@@ -97,7 +97,13 @@ def evaluate_localisation(
         replicates: of the bootstrap by patient.
         seed: of the bootstrap.
         progress: called with the number of boxes done since its last call.
+
+    Raises:
+        ValueError: see :class:`~mlrfnet_mm.analysis.heatmaps.HeatMapper`; a layer that no method
+            has.
     """
+    if layer and all(method.startswith('mrfc') for method in methods):
+        raise ValueError(f'{", ".join(methods)}: no target layer, got {layer!r}; leave it out')
     mappers = {
         method: HeatMapper(loaded.model, method, None if method.startswith('mrfc') else layer)
         for method in methods

@@ -9,20 +9,24 @@ from mmpretrain.registry import TRANSFORMS
 META = ('img_path', 'patient_id', 'geometry', 'ori_shape')
 
 
+STEPS = ['mlrfnet_mm.LoadXray', 'mlrfnet_mm.XrayGeometry', 'mmpretrain.PackInputs']
+PLACING = {'type', 'scale', 'crop_size', 'crop', 'pad_val', 'corners'}  # no random ones
+
+
 def placing_pipeline(cfg: Config) -> list[dict[str, Any]]:
     """Return the test pipeline's configs; its samples know ``geometry`` and ``ori_shape`` too.
 
     Raises:
-        ValueError: a pipeline of other steps than this project's, or of ten crops.
+        ValueError: other steps, which might move pixels without a word of it in ``geometry`` (or
+            run what a stranger's config says); a random or a tenfold crop.
     """
     steps = [dict(step) for step in cfg.test_dataloader.dataset.pipeline]
-    types = [step['type'] for step in steps]
-    geometry = next((s for s in steps if s['type'] == 'mlrfnet_mm.XrayGeometry'), {})
-    good = types[:1] == ['mlrfnet_mm.LoadXray'] and types[-1:] == ['mmpretrain.PackInputs']
-    if not good or not geometry or geometry.get('crop', 'centre') != 'centre':
+    geometry = steps[1] if len(steps) > 1 else {}
+    good = [step.get('type') for step in steps] == STEPS and not set(geometry) - PLACING
+    if not good or geometry.get('crop', 'centre') != 'centre':
         raise ValueError(
-            'the test pipeline must be mlrfnet_mm.LoadXray, mlrfnet_mm.XrayGeometry with '
-            f"crop='centre' and mmpretrain.PackInputs, got {types} with {geometry}"
+            f"the test pipeline must be {', '.join(STEPS)}, the second with crop='centre' and "
+            f'without random changes, got {steps}'
         )
     steps[-1]['meta_keys'] = META
     return steps

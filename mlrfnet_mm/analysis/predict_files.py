@@ -13,12 +13,20 @@ from matplotlib.figure import Figure
 
 from .drawing import NOTICE
 from .inferencer import CXRInferencer
-from .prediction_figures import calibration_figure, heats_figure, scores_figure
+from .prediction_figures import SIDE, calibration_figure, heats_figure, scores_figure
 from .report_page import Picture
 from .study_report import StudyImage, page_name, study_findings, study_page
 from .xray_files import Xray
 
 DPI = 110
+WRITTEN = (
+    'predictions.csv',
+    'predictions.json',
+    'reports/study_[0-9][0-9][0-9][0-9].html',
+    'heatmaps/[0-9][0-9][0-9][0-9]_*.png',
+    'scores/[0-9][0-9][0-9][0-9]_*.png',
+)
+NAMES = 'backslashreplace'  # file names need not be UTF-8
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,15 @@ def predict_files(
     Args:
         inferencer: the model.
         files: see :func:`~mlrfnet_mm.analysis.xray_files.list_files`.
-        out: folder; files of the same names are replaced.
+        out: folder; what an earlier call wrote there is removed.
         options: see there.
         progress: called with the number of files done since its last call.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    if options.heatmap:
+        inferencer.mapper(options.method, options.layer)  # refuses before the first file
+    _clear(out)
     outcome = Outcome()
     studies: dict[str, list[StudyImage]] = {}
     numbers: dict[str, int] = {}
@@ -95,6 +106,7 @@ def predict_files(
                 method=options.method,
                 layer=options.layer,
                 top=options.top,
+                map_side=SIDE,
                 with_patient=options.with_patient,
             )
             parts = zip(
@@ -115,6 +127,13 @@ def predict_files(
             outcome.written += _reports(inferencer, studies, numbers, out, Path(scratch))
     outcome.written = [*_tables(outcome.records, inferencer.stamp, out), *outcome.written]
     return outcome
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier call's files: none of them may pass for this one's."""
+    for pattern in WRITTEN:
+        for path in out.glob(pattern):
+            path.unlink()
 
 
 class _Pictures:
@@ -176,7 +195,7 @@ def _reports(
             curves = Picture(scratch / 'curves.png', text)
         path = folder / page_name(numbers[key])
         page = study_page(numbers[key], images, inferencer.stamp, curves)
-        path.write_text(page, encoding='utf-8')
+        path.write_text(page, encoding='utf-8', errors=NAMES)
         paths.append(path)
     return paths
 
@@ -189,9 +208,9 @@ def _tables(records: Sequence[dict[str, Any]], stamp: Mapping[str, str], out: Pa
     content = dict(notice=NOTICE, stamp=dict(stamp), predictions=list(records))
     path = out / 'predictions.json'
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + '\n', encoding='utf-8')
+    path.write_text(text + '\n', encoding='utf-8', errors=NAMES)
     table = out / 'predictions.csv'
-    with table.open('w', newline='', encoding='utf-8') as file:
+    with table.open('w', newline='', encoding='utf-8', errors=NAMES) as file:
         writer = csv.DictWriter(file, [*COLUMNS, 'error', *stamp], extrasaction='ignore')
         writer.writeheader()
         for record in records:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .decisions import Decisions, value_of
+from .decisions import Decisions, ranked, value_of
 from .drawing import BLUE, GREY, NOTICE, RED
 from .heat_figure import add_scale, draw_heat, draw_xray
 from .xray_files import Xray
@@ -50,12 +50,14 @@ def scores_figure(
         truth: findings of the image's label, which are marked; None if there is no label.
         stamp: of the model.
     """
-    names = sorted(findings, key=lambda name: -value_of(findings[name]))[:TOP]
+    names = ranked(findings)[:TOP]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 4.3), layout='constrained')
     _panel(left, xray)
-    _bars(right, {name: findings[name] for name in names}, truth or ())
     calibrated = any(row['probability'] is not None for row in findings.values())
+    _bars(right, {name: findings[name] for name in names}, truth or (), calibrated)
     kind = 'calibrated probability' if calibrated else 'score (uncalibrated)'
+    if calibrated and any(findings[name]['probability'] is None for name in names):
+        kind += '; hollow: score, not calibrated'
     right.set(xlim=(0, 1.1), xlabel=kind, title=f'top {len(names)} of {len(findings)} findings')
     explained = []
     if any(findings[name]['threshold'] is not None for name in names):
@@ -68,13 +70,20 @@ def scores_figure(
     return figure
 
 
-def _bars(axes: Axes, findings: Mapping[str, dict[str, Any]], truth: Collection[str]) -> None:
-    """Draw a bar for each finding from the top down; those of ``truth`` hatched and ticked."""
+def _bars(
+    axes: Axes, findings: Mapping[str, dict[str, Any]], truth: Collection[str], calibrated: bool
+) -> None:
+    """Draw a bar for each finding from the top down; those of ``truth`` hatched and ticked.
+
+    Among probabilities a mere score is hollow.
+    """
     for place, (name, row) in enumerate(findings.items()):
         value = value_of(row)
         (bar,) = axes.barh(place, value, height=0.7, color=BLUE, edgecolor='white')
         if name in truth:
             bar.set(facecolor=RED, hatch='//')
+        if calibrated and row['probability'] is None:
+            bar.set(facecolor='none', edgecolor=RED if name in truth else BLUE)
         if row['threshold'] is not None:
             axes.plot([row['threshold']] * 2, [place - 0.42, place + 0.42], color='black', lw=2)
         axes.annotate(
@@ -110,6 +119,8 @@ def heats_figure(
         draw_heat(axes, _shrink(heat, cv2.INTER_NEAREST), extent)
         row = findings[name]
         decision = f', {row["decision"]}' if row['decision'] else ''
+        if row['probability'] is None:
+            decision += ' (score)'
         axes.set_title(f'{name.replace("_", " ")} {value_of(row):.2f}{decision}', fontsize=9)
     add_scale(figure, grid.ravel().tolist())
     veil = "Grey veil: beyond the network's crop. " if any(map(_has_nan, heats.values())) else ''
@@ -133,8 +144,7 @@ def calibration_figure(
     grid = np.linspace(0.001, 0.999, 400)
     curves = decisions.calibration.apply(np.repeat(grid[:, None], len(decisions.classes), 1))
     figure, axes = plt.subplots(figsize=(6.0, 4.0), layout='constrained')
-    names = sorted(findings, key=lambda name: -value_of(findings[name]))[:TOP]
-    for name in names:
+    for name in ranked(findings)[:TOP]:
         k = decisions.classes.index(name)
         (line,) = axes.plot(grid, curves[:, k], label=name.replace('_', ' '))
         row = findings[name]

@@ -39,7 +39,10 @@ class Run:
 
     def quoted(self) -> tuple[str, str]:
         """Config and folder for a command line."""
-        return f'configs/{self.config_name}.py', shlex.quote(str(self.folder))
+        own = Path('configs', f'{self.config_name}.py')
+        dumped = self.folder / own.name  # mmengine's copy, as for a row of a comparison
+        config = own if own.is_file() or not dumped.is_file() else dumped
+        return shlex.quote(str(config)), shlex.quote(str(self.folder))
 
 
 def read_run(folder: str | Path) -> Run:

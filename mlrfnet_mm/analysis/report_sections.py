@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mlrfnet_mm.engine.launch import RUNNER_KEYS
+from mlrfnet_mm.engine.launch import RUNNER_KEYS, checkpoint_digest
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 
 from .calibrate import calibration_table
 from .config_keys import differences
 from .curves import plot_curves
-from .paper import TABLE_5_STAMP, paper_aucs
+from .paper import TABLE_5_IMAGES, TABLE_5_STAMP, paper_aucs
 from .reliability_figure import plot_reliability
 from .report_page import Absent, Picture, Section
 from .report_run import TEST, VAL, Run, test_command
@@ -41,20 +41,18 @@ def protocol_section(run: Run, statistics: Statistics | None) -> Section:
             {'what': 'epochs at most', 'value': str(schedule.get('max_epochs', '–'))},
             {'what': 'training seed', 'value': str(seed)},
         ]
-    best = sorted(run.folder.glob('best_*.pth'))
-    names = ', '.join(path.name for path in best)
-    records.append({'what': 'best checkpoint', 'value': names or '–'})
+    best = sorted(path.name for path in run.folder.glob('best_*.pth'))
+    records.append({'what': 'best checkpoint', 'value': ', '.join(best) or '–'})
     for key, value in (statistics.stamp if statistics else {}).items():
         records.append({'what': f'test: {key}', 'value': value})
     table = Table('protocol', 'Run', {'': 'what', 'value': 'value'}, records)
     section = Section('Protocol and data', [table])
+    digests = {checkpoint_digest(path) for path in run.folder.glob('*.pth')}
     section.blocks += [
-        f'{name} is older than {path.name}: it may be of an earlier training; make it anew with '
-        f'{test_command(run, name, OPTIONS[name])}'
-        for name in OPTIONS
-        for path in best
-        if run.predictions[name] is not None
-        and (run.folder / name).stat().st_mtime < path.stat().st_mtime
+        f'{name} is not of a checkpoint in this folder (SHA-256 {found.checkpoint}…); make it anew '
+        f'with {test_command(run, name, OPTIONS[name])}'
+        for name, found in run.predictions.items()
+        if found is not None and found.checkpoint and found.checkpoint not in digests
     ]
     counts = list(dict.fromkeys(_data_lines(run.folder)))
     section.blocks += [f'Data, as logged: {line}' for line in counts]
@@ -125,7 +123,7 @@ def areas_section(run: Run, statistics: Statistics | None) -> Section:
         section.blocks.append(Absent('Test predictions', test_command(run, TEST)))
         return section
     table = statistics.tables[0]
-    paper = paper_aucs(test.stamp)
+    paper = paper_aucs(test.stamp, len(test.images))
     if paper:
         table.columns = {**table.columns, 'paper': 'paper'}
         for record in table.records:
@@ -134,7 +132,8 @@ def areas_section(run: Run, statistics: Statistics | None) -> Section:
     else:
         table.notes = [
             *table.notes,
-            f"No paper column: the paper's values are for {TABLE_5_STAMP}.",
+            f"No paper column: the paper's values are for {TABLE_5_STAMP}, all {TABLE_5_IMAGES:,} "
+            'images.',
         ]
     section.blocks.append(table)
     for kind, caption in (('roc', 'ROC curves'), ('pr', 'Precision-recall curves')):

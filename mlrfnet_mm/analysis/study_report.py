@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from .decisions import value_of
+from .decisions import ranked, value_of
 from .report_page import Picture, Section, html_page
 from .tables import Record, Table
 
@@ -75,7 +75,7 @@ def study_page(
 def _findings_table(images: Sequence[StudyImage], stamp: Mapping[str, str]) -> Table:
     found = study_findings(images)
     records: list[Record] = []
-    for name in sorted(found, key=lambda name: -value_of(found[name])):
+    for name in ranked(found):
         row = found[name]
         record: Record = dict(finding=name.replace('_', ' '), score=row['score'])
         record |= {key: v for key in ('probability', 'threshold') if (v := row[key]) is not None}

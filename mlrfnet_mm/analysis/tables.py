@@ -55,7 +55,9 @@ class Table:
     def markdown(self) -> str:
         """Lay out as a section with a pipe table."""
         rule = ['---'] + ['---:'] * (len(self.columns) - 1)
-        lines = [f'| {" | ".join(row)} |' for row in [list(self.columns), rule, *self.rows()]]
+        cells = [[c.replace('|', '\\|') for c in row] for row in [list(self.columns), *self.rows()]]
+        cells.insert(1, rule)
+        lines = [f'| {" | ".join(row)} |' for row in cells]
         return '\n\n'.join([f'## {self.title}', '\n'.join(lines), *self.notes]) + '\n'
 
     def write_csv(self, folder: Path, stamp: Mapping[str, str | int]) -> Path:

@@ -53,10 +53,16 @@ def read_xray(source: str | Path | np.ndarray) -> Xray:
     return Xray(read_grey(path), None, str(path), (), {})
 
 
-def list_files(inputs: Iterable[str | Path]) -> tuple[list[Path], int]:
+def list_files(
+    inputs: Iterable[str | Path], out: str | Path | None = None
+) -> tuple[list[Path], int]:
     """Files as given, and those of folders, sorted, with all folders below.
 
     Of a folder, files with a suffix of ``SUFFIXES`` are taken, and DICOM files whatever their name.
+
+    Args:
+        inputs: files and folders.
+        out: folder of outputs: what a folder holds below it is left out.
 
     Returns:
         The paths, each once, and how many files of folders were passed over.
@@ -73,6 +79,8 @@ def list_files(inputs: Iterable[str | Path]) -> tuple[list[Path], int]:
             found[item] = None
             continue
         for path in sorted(p for p in item.rglob('*') if p.is_file()):
+            if out is not None and Path(out).resolve() in path.resolve().parents:
+                continue
             if path.suffix.lower() in SUFFIXES or _is_dicom_file(path):
                 found[path] = None
             else:

@@ -52,8 +52,8 @@ class CheXpert(UncertainXrayDataset):
     (``'patient00001/study1/view1_frontal.jpg'``), ``view`` (``'Frontal'`` or ``'Lateral'``) and
     mmengine's ``sample_idx``. A positive label is 1, a negative or blank one 0, an uncertain one
     what ``policy`` makes of it; NaN is unknown. Soft labels (``LSR-…``) are drawn anew for each
-    image and epoch from the seed, in ``train`` without ``test_mode`` only; elsewhere they are NaN,
-    as a random label is no truth.
+    image and epoch from the seed, whatever other images and classes are kept, in ``train`` without
+    ``test_mode`` only; elsewhere they are NaN, as a random label is no truth.
 
     Args:
         data_root: the folder; ``~`` is expanded. ``None`` takes the environment variable
@@ -118,6 +118,11 @@ class CheXpert(UncertainXrayDataset):
         if not lazy_init:
             self.full_init()
 
+    @property
+    def tables_folder(self) -> Path:
+        """Folder that holds the label tables: ``data_root``, or the one below it that has them."""
+        return self._folders[0] if self._folders else Path(self.data_root)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """One lean item an image: ``gt_score`` as bytes, an array only in `get_data_info`."""
         root = Path(self.data_root)
@@ -125,7 +130,7 @@ class CheXpert(UncertainXrayDataset):
             if len(self._folders) > 1:
                 found = ' and in '.join(folder.name for folder in self._folders)
                 raise FileNotFoundError(f'tables in {found}; name one of these folders.')
-            folder = self._folders[0] if self._folders else root
+            folder = self.tables_folder
             meta = self._metainfo
             table, images = read_split(folder, meta['protocol'], meta['split'])
             return self._items(folder, table, images)

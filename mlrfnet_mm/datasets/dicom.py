@@ -4,6 +4,7 @@ Grey levels as a workstation shows them: modality LUT or rescale, then the file'
 window, then MONOCHROME1 inverted, so that bone is bright (DICOM PS3.3, C.11 and C.7.6.3.1.2).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,24 @@ def read_dicom(path: str | Path) -> DicomXray:
         ds = pydicom.dcmread(path)
     except InvalidDicomError:
         raise ValueError('no DICOM file, whatever its name says: it has no DICM preamble') from None
+    except OSError:
+        raise
+    except Exception as error:
+        raise damaged('the header does not parse', error) from error
+    try:
+        return _read(ds)
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:  # a value of another kind than its tag asks for
+        raise damaged('a value in the header is not as it should be', error) from error
+
+
+def damaged(what: str, error: BaseException) -> ValueError:
+    """A file's fault in one line: pydicom and its decoders raise of many types."""
+    return ValueError(f'{what}: {type(error).__name__}: {error}; get the file again')
+
+
+def _read(ds: 'Dataset') -> DicomXray:
     _check_image(ds)
     notes: list[str] = []
     if ds.get('Modality', '') not in PROJECTION:
@@ -95,17 +114,17 @@ def _check_image(ds: 'Dataset') -> None:
 def _decode(ds: 'Dataset') -> np.ndarray:
     from pydicom.pixels import pixel_array
 
-    syntax = getattr(ds.file_meta.TransferSyntaxUID, 'name', 'unknown transfer syntax')
+    syntax = getattr(ds.file_meta.get('TransferSyntaxUID'), 'name', 'unknown transfer syntax')
     try:
         return pixel_array(ds)
-    except RuntimeError as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of a decoder in Rust is no Exception
         if 'missing dependencies' in str(error) or 'plugin' in str(error):
             raise ImportError(
                 f"{syntax} needs a decoder, pip install 'mlrfnet-mm[dicom]': {error}"
             ) from error
-        raise ValueError(f'{syntax}: the pixels do not decode: {error}') from error
-    except (AttributeError, NotImplementedError, ValueError) as error:
-        raise ValueError(f'{syntax}: the pixels do not decode: {error}') from error
+        raise damaged(f'{syntax}: the pixels do not decode', error) from error
 
 
 def _grey(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
@@ -118,10 +137,14 @@ def _grey(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
     values = apply_modality_lut(raw, ds)
     shown = apply_voi_lut(values, ds).astype(np.float64)
     low, high = _range(ds, shown, raw, notes)
-    scaled = np.clip((shown - low) / max(high - low, 1e-12), 0, 1)
+    # high < low where the rescale slope is negative: pydicom's window then runs downwards
+    scaled = np.clip((shown - low) / (high - low if high != low else 1), 0, 1)
     if ds.PhotometricInterpretation == 'MONOCHROME1':
         scaled = 1 - scaled
-    return np.rint(255 * scaled).astype(np.uint8)
+    pixels = np.rint(255 * scaled).astype(np.uint8)
+    if pixels.min() == pixels.max():
+        notes.append('one grey level throughout: the window may be wrong, the scores mean nothing')
+    return pixels
 
 
 def _range(
@@ -138,7 +161,11 @@ def _range(
         return float(low), float(high)
     notes.append('no window in the file: grey levels stretched from the least to the greatest')
     padding = ds.get('PixelPaddingValue')
-    kept = shown if padding is None else shown[raw != padding]
+    kept = shown
+    if padding is not None:
+        limit = ds.get('PixelPaddingRangeLimit')
+        ends = sorted([padding, padding if limit is None else limit])
+        kept = shown[(raw < ends[0]) | (raw > ends[1])]
     kept = kept if kept.size else shown
     return float(kept.min()), float(kept.max())
 
@@ -146,7 +173,7 @@ def _range(
 def _spacing(ds: 'Dataset', notes: list[str]) -> tuple[float, float] | None:
     for key, where in (('PixelSpacing', ''), ('ImagerPixelSpacing', 'at the detector')):
         values: Any = ds.get(key)
-        if values is not None and len(values) == 2 and min(map(float, values)) > 0:
+        if isinstance(values, Sequence) and len(values) == 2 and min(map(float, values)) > 0:
             if where:
                 notes.append(f'millimetres are those {where}: the patient is smaller')
             return float(values[0]), float(values[1])

@@ -22,7 +22,7 @@ from mlrfnet_mm.datasets.chexpert_tables import (
     Xrays,
 )
 from mlrfnet_mm.datasets.draws import LABELS, uniforms
-from mlrfnet_mm.datasets.tables import check_patient_folders
+from mlrfnet_mm.datasets.tables import check_patient_folders, stable_bucket
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 
 POLICIES = {
@@ -59,12 +59,14 @@ def policy_by_class(policy: str | Mapping[str, str]) -> dict[str, str]:
                 f'to policies, got {policy!r}'
             )
         policy = MIXES.get(policy, {'default': policy})
+    if not isinstance(policy, Mapping):
+        raise ValueError(f'policy must be a name or a mapping of classes to names, got {policy!r}')
     for name, value in policy.items():
         if name != 'default' and name not in FINDINGS:
             raise ValueError(
                 f"policy has a key {name!r}; keys are 'default' and {', '.join(FINDINGS)}"
             )
-        if value not in POLICIES:
+        if not isinstance(value, str) or value not in POLICIES:
             raise ValueError(
                 f'policy for {name!r} must be one of {", ".join(POLICIES)}, got {value!r}'
             )
@@ -87,7 +89,12 @@ def limits(policy: str | Mapping[str, str], classes: Sequence[str] = FINDINGS) -
     return np.array([POLICIES[by_class[name]] for name in classes]).T
 
 
-def targets(codes: np.ndarray, limits: np.ndarray, item: Mapping[str, Any] | None) -> np.ndarray:
+def targets(
+    codes: np.ndarray,
+    limits: np.ndarray,
+    item: Mapping[str, Any] | None,
+    columns: Sequence[int] = range(len(FINDINGS)),
+) -> np.ndarray:
     """Return targets, float32 of shape ``(K,)``: positive 1, negative and blank 0, uncertain drawn.
 
     Args:
@@ -95,6 +102,8 @@ def targets(codes: np.ndarray, limits: np.ndarray, item: Mapping[str, Any] | Non
         limits: as `limits` gives them, ``(2, K)``.
         item: what `draws.uniforms` takes. ``None`` makes those unknown (NaN) that would have to be
             drawn: a random soft label is no truth to evaluate against.
+        columns: place in ``FINDINGS`` of each of the K classes: a class has the same draw whatever
+            the others are.
     """
     target = (codes == POSITIVE).astype(np.float32)
     uncertain = codes == UNCERTAIN
@@ -106,7 +115,8 @@ def targets(codes: np.ndarray, limits: np.ndarray, item: Mapping[str, Any] | Non
         if item is None:
             value = np.where(low < high, np.nan, low)
         else:
-            value = low + (high - low) * np.array(uniforms(item, LABELS, len(codes)))
+            drawn = np.array(uniforms(item, LABELS, len(FINDINGS)))[list(columns)]
+            value = low + (high - low) * drawn
     target[uncertain] = value[uncertain]
     return target
 
@@ -145,6 +155,7 @@ class UncertainXrayDataset(XrayDataset):
         if classes not in CLASSES:
             raise ValueError(f'classes must be one of {", ".join(CLASSES)}, got {classes!r}')
         self._limits = limits(policy, CLASSES[classes])
+        self._columns = [FINDINGS.index(name) for name in CLASSES[classes]]
         self._draws_labels = stamp['split'] == 'train' and not test_mode
         stamp = dict(stamp, policy=policy_name(policy), views=views)
         super().__init__(data_root, stamp, test_mode=test_mode, lazy_init=True, **options)
@@ -170,7 +181,7 @@ class UncertainXrayDataset(XrayDataset):
         if self.store is None:
             check_patient_folders(table, paths, images.lines)
         codes = np.frombuffer(b''.join(images.codes), np.uint8).reshape(len(paths), -1)
-        codes = codes[:, [FINDINGS.index(name) for name in meta['classes']]]
+        codes = codes[:, self._columns]
         self._summary = self._summarize(images, codes, note)
         data, width = codes.tobytes(), codes.shape[1]
         starts = range(0, len(data), width)
@@ -208,7 +219,13 @@ class UncertainXrayDataset(XrayDataset):
     def encode(self, item: dict[str, Any]) -> np.ndarray:
         """The codes under the policy, float32 of shape ``(K,)``."""
         codes = np.frombuffer(item['gt_score'], np.uint8)
-        return targets(codes, self._limits, item if self._draws_labels else None)
+        if not self._draws_labels:
+            return targets(codes, self._limits, None)
+        if 'draw' in item:  # by the image, not by its place among those that are kept
+            seed, epoch, _ = item['draw']
+            image = '/'.join(item['img_path'].rsplit('/', 3)[1:])
+            item = dict(draw=(seed, epoch, stable_bucket(image, 2**64)))
+        return targets(codes, self._limits, item, self._columns)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Indices of the item's findings with a target of at least one half."""

@@ -109,6 +109,11 @@ class XrayDataset(BaseDataset):
             print_log(f'{folder} is unfinished and not used', 'current', logging.WARNING)
         return PreparedStore(folder, geometry[0].scale) if (folder / MANIFEST).is_file() else None
 
+    @property
+    def tables_folder(self) -> Path:
+        """Folder that holds the label tables."""
+        return Path(self.data_root)
+
     def filter_data(self) -> list[dict[str, Any]]:
         """Give each item its row in the prepared store, if there is one."""
         if self.store:

@@ -1,6 +1,7 @@
 """What mmengine lacks for this project: a runner, a loop and hooks over its own."""
 
 from .hooks import (
+    FiniteLossHook,
     FuseBatchNormHook,
     PlainCheckpointHook,
     ResumableEarlyStoppingHook,
@@ -10,6 +11,7 @@ from .loops import LossValLoop
 from .runner import SafeRunner
 
 __all__ = [
+    'FiniteLossHook',
     'FuseBatchNormHook',
     'LossValLoop',
     'PlainCheckpointHook',

@@ -1,6 +1,7 @@
-"""Plain checkpoints, early stopping that survives a resume, draws that can be repeated."""
+"""Plain checkpoints, early stopping that survives a resume, repeatable draws, finite losses."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
 
 @HOOKS.register_module()
 class SeedDrawsHook(Hook):
-    """Augmentation and soft labels that depend on seed, epoch and image index alone.
+    """Augmentation and soft labels that depend on seed, epoch and image alone.
 
     So they are the same for any number of workers and processes, and a resumed run goes on as the
     whole one would have. Works on data sets with ``set_draws`` (all of this project's), also inside
@@ -162,14 +163,55 @@ class SeedDrawsHook(Hook):
         """Tell the data sets seed and epoch, before the workers begin with them."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             return
-        datasets = [runner.train_dataloader.dataset]
-        while datasets:
-            dataset = datasets.pop()
+        for dataset in parts(runner.train_dataloader.dataset):
             if hasattr(dataset, 'set_draws'):
                 dataset.set_draws(runner.seed, runner.epoch)
-            datasets += getattr(dataset, 'datasets', [])
-            if hasattr(dataset, 'dataset'):
-                datasets.append(dataset.dataset)
+
+
+def parts(dataset: Any) -> Iterator[Any]:
+    """Yield a data set, and those inside if it is one of mmengine's wrappers."""
+    yield dataset
+    inside = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    for part in inside:
+        if part is not None:
+            yield from parts(part)
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stop a training whose loss is no number, at its first iteration and every ``interval``.
+
+    One NaN makes all weights NaN, and a training would go on with them to its end. With targets
+    that are unknown (NaN) the cause is a loss that does not mask them.
+
+    Args:
+        interval: iterations between two looks; each waits for the device.
+    """
+
+    def __init__(self, interval: int = 50) -> None:
+        self.interval = interval
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Look at the loss.
+
+        Raises:
+            FloatingPointError: it is NaN or infinite.
+        """
+        if runner.iter and not self.every_n_train_iters(runner, self.interval):
+            return
+        loss = (outputs or {}).get('loss')
+        if loss is not None and not torch.as_tensor(loss).isfinite().all():
+            raise FloatingPointError(
+                f'the loss is {float(loss)} at iteration {runner.iter + 1}. If labels are unknown '
+                "(policy U-Ignore), wrap the loss: dict(type='mlrfnet_mm.MaskedLoss', loss=…); "
+                'else lower the learning rate'
+            )
 
 
 @HOOKS.register_module()

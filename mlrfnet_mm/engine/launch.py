@@ -1,5 +1,6 @@
 """From command line to runner: what tools/train.py and tools/test.py share."""
 
+import hashlib
 import inspect
 import os
 import warnings
@@ -73,6 +74,32 @@ def load_config(args: Namespace) -> Config:
     return cfg
 
 
+def check_validation_data(cfg: Config) -> None:
+    """Refuse a validation that is not of the training's protocol, or on the data of the test.
+
+    The result's stamp would hide that the epoch was chosen there.
+
+    Raises:
+        ValueError: such a config.
+    """
+    train, val, test = (
+        (cfg.get(f'{part}_dataloader') or {}).get('dataset') or {}
+        for part in ('train', 'val', 'test')
+    )
+    protocols = [part.get('protocol') for part in (train, val)]
+    if 'split' in train and 'split' in val and protocols[0] != protocols[1]:
+        raise ValueError(
+            f'protocol is {protocols[0]!r} in train_dataloader.dataset, {protocols[1]!r} in '
+            'val_dataloader.dataset: set one in all, {train,val,test}_dataloader.dataset.protocol=…'
+        )
+    same = val and all(val.get(key) == test.get(key) for key in ('type', 'protocol', 'split'))
+    if same and 'split' in val:
+        raise ValueError(
+            f'val_dataloader.dataset.split is {val["split"]!r}, as for the test: choose the epoch '
+            "on another one (on CheXpert the paper's habit is protocol=select-on-valid, split=val)"
+        )
+
+
 def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
     """Refuse what would be ignored: misspelt top-level keys, and options outside the runner's keys.
 
@@ -120,3 +147,12 @@ def resolve_checkpoint(path: str) -> str:
     if latest is None:
         raise FileNotFoundError(f'no best_*.pth and no last_checkpoint in {folder.absolute()}')
     return latest
+
+
+def checkpoint_digest(path: str | Path) -> str:
+    """First 12 hexadecimal digits of a checkpoint file's SHA-256; ``''`` where it is no local file.
+
+    It ties predictions, calibration and thresholds to the weights that they are of.
+    """
+    path = Path(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ''

@@ -38,6 +38,7 @@ class Calibration:
             probability is not known.
         bias: (K,); NaN where the scale is.
         stamp: of the validation predictions, as ``'ChestX-ray14 official/val'``.
+        checkpoint: digest of the checkpoint that made them; ``''`` if not recorded.
     """
 
     classes: tuple[str, ...]
@@ -45,6 +46,7 @@ class Calibration:
     scale: np.ndarray
     bias: np.ndarray
     stamp: str
+    checkpoint: str = ''
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Return probabilities, float64, of scores in [0, 1], both (…, K); NaN where not fitted.
@@ -91,7 +93,8 @@ class Calibration:
                 f'{path}: {classes[k]!r} has scale {scale[k]} and bias {bias[k]}; the scale is at '
                 'least 0, and either both are null or neither'
             )
-        return cls(classes, fields['method'], scale, bias, str(fields['stamp']))
+        origin = str(fields['stamp']), str(fields['checkpoint'])
+        return cls(classes, fields['method'], scale, bias, *origin)
 
 
 def logits(scores: np.ndarray) -> np.ndarray:

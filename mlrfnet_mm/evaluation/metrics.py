@@ -27,6 +27,7 @@ class MultiLabelAUC(BaseMetric):
         collect_device: see mmengine's BaseMetric.
         prefix: see mmengine's BaseMetric.
         collect_dir: see mmengine's BaseMetric.
+        checkpoint: digest of the checkpoint, for ``out``.
     """
 
     default_prefix = 'auc'
@@ -37,9 +38,11 @@ class MultiLabelAUC(BaseMetric):
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
+        checkpoint: str = '',
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
         self.out = out
+        self.checkpoint = checkpoint
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Keep score (K,), label (K,), path, and what is known of each sample's origin."""
@@ -83,6 +86,7 @@ class MultiLabelAUC(BaseMetric):
             studies=np.array(studies) if all(studies) else None,
             views=np.array(views) if all(views) else None,
             scored=np.array(meta['scored']) if 'scored' in meta else None,
+            checkpoint=self.checkpoint,
         )
 
     def summarize(self, predictions: Predictions) -> dict[str, float]:

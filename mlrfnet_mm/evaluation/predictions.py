@@ -24,6 +24,7 @@ class Predictions:
         views: (N,) view of each image, as ``'Frontal'``; ``None`` if not known.
         scored: names of the classes that means are taken over; ``None`` for all.
         unit: what a row is, ``'image'`` or ``'study'``.
+        checkpoint: first digits of its SHA-256; ``''`` if not recorded.
     """
 
     scores: np.ndarray
@@ -36,6 +37,7 @@ class Predictions:
     views: np.ndarray | None = None
     scored: np.ndarray | None = None
     unit: str = 'image'
+    checkpoint: str = ''
 
     @property
     def in_mean(self) -> np.ndarray:
@@ -90,7 +92,7 @@ class Predictions:
         """Read what :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             fields: dict[str, Any] = dict(arrays)
-        for name in ('stamp', 'unit'):
+        for name in ('stamp', 'unit', 'checkpoint'):
             if name in fields:
                 fields[name] = str(fields[name])
         return cls(**fields)

@@ -24,6 +24,7 @@ class Thresholds:
         on: what they are compared with: ``'scores'`` as the model gives them, or ``'calibrated'``
             probabilities of the ``calibration.json`` in the same folder.
         stamp: of the validation predictions, as ``'ChestX-ray14 official/val'``.
+        checkpoint: digest of the checkpoint that made them; ``''`` if not recorded.
     """
 
     classes: tuple[str, ...]
@@ -31,6 +32,7 @@ class Thresholds:
     thresholds: np.ndarray
     on: str
     stamp: str
+    checkpoint: str = ''
 
     def save(self, folder: str | Path) -> Path:
         """Write ``thresholds.json`` into the folder; NaN becomes null."""
@@ -52,4 +54,5 @@ class Thresholds:
             raise ValueError(f'{path}: on must be one of {", ".join(ON)}, got {fields["on"]!r}')
         classes = tuple(fields['classes'])
         values = from_nulls(fields['thresholds'], len(classes), path, 'thresholds')
-        return cls(classes, fields['rule'], values, fields['on'], str(fields['stamp']))
+        origin = str(fields['stamp']), str(fields['checkpoint'])
+        return cls(classes, fields['rule'], values, fields['on'], *origin)

@@ -1,5 +1,6 @@
 """tools/ablate.py from the command line, and its runs with tools that only pretend to train."""
 
+import copy
 import csv
 import json
 import shutil
@@ -8,12 +9,23 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from mmengine.config import Config
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from mlrfnet_mm.analysis.ablation import Settings, build_plan, execute, list_runs, write_report
+from mlrfnet_mm.analysis.ablation import (
+    Settings,
+    build_plan,
+    execute,
+    finished,
+    list_runs,
+    write_report,
+)
+from mlrfnet_mm.analysis.ablation.description import read_description
+from mlrfnet_mm.analysis.ablation.fingerprint import data_fingerprint
 from mlrfnet_mm.analysis.ablation.plan import rebase
 from mlrfnet_mm.analysis.ablation.results import collect
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 from mlrfnet_mm.evaluation import Predictions, patient_weights
 
 PHANTOM = ROOT / 'configs/mlrfnet_phantom.py'
@@ -117,6 +129,7 @@ def test_runs_on_another_config_are_refused_or_moved_aside(phantom, tools, work,
     go(list_runs(plan_of(phantom), [0], work, ['base']), tools, work)
     other = plan_of(phantom, 'fig6_lam', 'train_cfg.max_epochs=9')
     runs = list_runs(other, [0], work, ['base'])
+    assert finished(runs[0]) == (False, 'train_cfg.max_epochs was 4, is 9')
     with pytest.raises(ValueError, match='train_cfg.max_epochs was 4, is 9'):
         go(runs, tools, work)
     report = write_report(other, [0], work, tmp_path / 'out', 10)
@@ -138,6 +151,46 @@ def test_changed_labels_are_other_data(phantom, tools, work, tmp_path):
     (other / 'note.csv').write_text('a,b\n')
     with pytest.raises(ValueError, match='the data were|data were'):
         go(list_runs(plan_of(other), [0], work, ['base']), tools, work)
+
+
+def test_chexpert_s_tables_count_also_one_folder_down(tmp_path):
+    folder = tmp_path / 'data' / 'CheXpert-v1.0'
+    write_chexpert_phantom(folder, patients=54, size=32, seed=0, workers=1)
+    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_phantom_chexpert.py')
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(tmp_path / 'data')
+    repeat = copy.deepcopy(cfg)
+    repeat.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
+    )
+    first, twice = data_fingerprint(cfg), data_fingerprint(repeat)
+    assert len({part['tables'] for part in first.values()}) == 1 and first['train']['tables']
+    assert twice['train'] == dict(
+        items=2 * first['train']['items'], tables=first['train']['tables']
+    )
+    cfg.train_dataloader.dataset.protcol = 'held-out'
+    with pytest.raises(ValueError, match=r"train_dataloader\.dataset: .*'protcol'"):
+        data_fingerprint(cfg)
+
+
+def test_runs_on_other_labels_or_processes_stand_in_no_table(phantom, tools, work, tmp_path):
+    plan = plan_of(phantom)
+    runs = list_runs(plan, [0], work, ROWS[:2])
+    go(runs, tools, work)
+    runs[1].write('done', {**runs[1].record('done'), 'processes': 4})
+    report = write_report(plan, [0], work, tmp_path / 'out', 10)
+    records = {r['name']: r for r in report.table.records}
+    assert records[ROWS[1]]['ours'] == 'not run' and 'seed_0' in records['base']
+    text = report.paths[0].read_text()
+    assert f'row {ROWS[1]}, seed 0 is left out: 4 processes' in text
+
+
+def test_a_run_taken_over_twice_keeps_its_log(phantom, tools, work):
+    for name in ('table9', 'table10', 'table11'):
+        plan = plan_of(phantom, name)
+        go(list_runs(plan, [0], work.with_name(name), ['base']), tools, work.with_name(name))
+        (result, *_) = collect(plan, [0], work.with_name(name), 5).rows
+        assert result.losses == [{1: 6.5, 2: 5.0}]
 
 
 def test_table_agrees_with_scikit_learn(phantom, tools, work, tmp_path):
@@ -201,26 +254,32 @@ def test_paired_interval_is_the_bootstrap_s(phantom, tools, work, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('stamp', 'partial', 'paper'),
+    ('stamp', 'option', 'paper'),
     [
-        ('ChestX-ray14 chexnet/test', False, 0.845),
-        ('ChestX-ray14 chexnet/test', True, '—'),
-        ('ChestX-ray14 official/test', False, '—'),
-        ('CheXpert select-on-valid/valid', False, 0.882),
-        ('CheXpert held-out/valid', False, '—'),
-        ('generated phantom chexnet/test', False, '—'),
+        ('ChestX-ray14 chexnet/test', '', 0.845),
+        ('ChestX-ray14 chexnet/test', 'indices=9', '—'),
+        ('ChestX-ray14 official/test', '', '—'),
+        ('CheXpert select-on-valid/valid', '', 0.882),
+        ('CheXpert select-on-valid/valid', 'views=frontal', '—'),
+        ('CheXpert held-out/valid', '', '—'),
+        ('generated phantom chexnet/test', '', '—'),
     ],
 )
 def test_paper_s_value_only_beside_its_data_and_protocol(
-    phantom, tools, work, tmp_path, stamp, partial, paper
+    phantom, tools, work, tmp_path, stamp, option, paper, monkeypatch
 ):
     write_test(tools, stamp)
-    options = ['test_dataloader.dataset.indices=9'] if partial else []
+    if 'views' in option:  # an option of CheXpert's, which is not at hand
+        monkeypatch.setattr('mlrfnet_mm.analysis.ablation.runs.data_fingerprint', lambda _: DATA)
+    options = [f'test_dataloader.dataset.{option}'] if option else []
     plan = plan_of(phantom, 'table9', *options)
     go(list_runs(plan, [0], work, ['no_mrfc']), tools, work)
     records = write_report(plan, [0], work, tmp_path / 'out', 10).table.records
     assert {r['name']: r['paper'] for r in records}['no_mrfc'] == paper
     assert {r['name']: r['ours'] for r in records}['base'] == 'not run'
+
+
+DATA = {part: dict(items=60, tables='0') for part in ('train', 'val', 'test')}
 
 
 def test_studies_and_scored_classes_decide(phantom, tools, work, tmp_path):
@@ -239,15 +298,56 @@ def test_studies_and_scored_classes_decide(phantom, tools, work, tmp_path):
 @pytest.mark.parametrize(
     ('table', 'option', 'message'),
     [
-        ('table99', 'train_cfg.max_epochs=5', 'table99/table.json; folders .* table10, table11'),
+        ('table99', 'train_cfg.max_epochs=5', 'table99/table.json; folders .*table10, .*table11'),
         ('table9', 'model.neck.kernel_size=5', "sets what row 'no_mrfc' changes"),
         ('table9', 'train_cfgs.max_epochs=5', "did you mean 'train_cfg'"),
         ('fig6_lam', 'model.head.lam=(1,1,1)', "sets what row 'lam_0.1_0.1_0.1' changes"),
+        ('fig6_lam', 'randomness.seed=7', 'sets randomness.seed; take --seeds'),
+        ('', 'train_cfg.max_epochs=5', 'folders with a table: .*/backbones, .*/fig6_lam'),
+        ('table9', 'val_dataloader.dataset.protocol=chexnet', "protocol is 'official' in train_d"),
+        ('table9', 'val_dataloader.dataset.split=test', "split is 'test', as for the test"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(table, option, message):
     with pytest.raises((ValueError, OSError), match=message):
         build_plan(ROOT / 'configs/ablations' / table, None, [option])
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(title=None), 'title and labels must be texts, got None'),
+        (dict(rows={'row': dict(label=7)}), 'texts, got 7'),
+        (dict(rows={'row': dict(label='x', paper=0.8)}), "values of 'row' must be numbers"),
+        (dict(rows={'row': dict(label='x', paper={'CheXpert': '0.8'})}), 'must be numbers'),
+        (dict(rows={'row': dict(label='x', papr={})}), "a row has no 'papr'"),
+        (dict(rows={'row': dict()}), "no 'label'"),
+        (
+            dict(sweep=dict(key='model.head.lam', values=[1], paper={'lam_9': {}})),
+            "sweep: paper has 'lam_9'",
+        ),
+    ],
+)
+def test_faults_of_a_table_json_are_named_before_any_training(tmp_path, change, message):
+    (tmp_path / 'row.py').write_text("_base_ = 'x.py'\n")
+    base = dict(label='base', config=str(ROOT / 'configs/mlrfnet_xray14.py'))
+    content = dict(title='T', base=base, rows={'row': dict(label='row')})
+    (tmp_path / 'table.json').write_text(json.dumps(content))
+    assert [row.name for row in read_description(tmp_path).rows] == ['base', 'row']
+    (tmp_path / 'table.json').write_text(json.dumps({**content, **change}))
+    with pytest.raises(ValueError, match=message):
+        read_description(tmp_path)
+
+
+def test_a_row_that_is_no_config_is_named(tmp_path):
+    (tmp_path / 'row.py').write_text(
+        f"_base_ = '{ROOT}/configs/mlrfnet_xray14.py'\n_base_.no.x = 1"
+    )
+    base = dict(label='base', config=str(ROOT / 'configs/mlrfnet_xray14.py'))
+    content = dict(title='T', base=base, rows={'row': dict(label='row')})
+    (tmp_path / 'table.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'row\.py does not fit over .*mlrfnet_xray14\.py'):
+        build_plan(tmp_path)
 
 
 def test_a_row_with_a_base_between_is_not_put_over_another(tmp_path):

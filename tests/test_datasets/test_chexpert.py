@@ -275,6 +275,19 @@ def test_five_classes_have_the_labels_of_the_fourteen(phantom):
         )
 
 
+def test_five_classes_draw_what_the_fourteen_do(phantom):
+    all14, five = (CheXpert(str(phantom), classes=c, policy='LSR-Ones') for c in ('all', 'scored'))
+    places = [FINDINGS.index(name) for name in SCORED]
+    drawn = 0
+    for dataset in (all14, five):
+        dataset.set_draws(1, 2)
+    for i in range(len(all14)):
+        expected = all14.get_data_info(i)['gt_score'][places]
+        np.testing.assert_array_equal(five.get_data_info(i)['gt_score'], expected)
+        drawn += ((expected > 0) & (expected < 1)).sum()
+    assert drawn
+
+
 def test_soft_labels_are_drawn_in_training_only_and_anew_each_epoch(tmp_path):
     root = write(
         tmp_path / 'x',
@@ -294,6 +307,10 @@ def test_soft_labels_are_drawn_in_training_only_and_anew_each_epoch(tmp_path):
     one.set_draws(0, 0)
     values = {one.get_data_info(i)['gt_score'][1] for i in range(2)}
     assert len(values) == 2  # each image its own
+    last = CheXpert(str(root), policy='LSR-Ones', indices=[1])
+    last.set_draws(0, 0)
+    first_of_last, second = (d.get_data_info(i)['gt_score'] for d, i in ((last, 0), (one, 1)))
+    np.testing.assert_array_equal(first_of_last, second)  # by the image, not by its place
 
 
 # --- folders ---------------------------------------------------------------------------------

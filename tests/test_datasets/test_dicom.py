@@ -47,6 +47,58 @@ def test_rescale_comes_before_the_window(tmp_path):
     np.testing.assert_array_equal(read_dicom(path).pixels, expected)
 
 
+def test_a_slope_may_be_negative(tmp_path):
+    """As some detectors write it: 4095 − v."""
+    path = write_dicom(
+        tmp_path / 'x.dcm', RAMP, RescaleSlope=-1, RescaleIntercept=4095, WindowCenter=2048,
+        WindowWidth=4096,
+    )  # fmt: skip
+    expected = linear_window(4095.0 - RAMP, 2048, 4096)
+    np.testing.assert_allclose(read_dicom(path).pixels, expected, atol=1)
+    path = write_dicom(tmp_path / 'y.dcm', RAMP, RescaleSlope=-1, RescaleIntercept=4095)
+    np.testing.assert_allclose(read_dicom(path).pixels, expected, atol=1)
+
+
+def test_a_window_beside_the_values_is_said(tmp_path):
+    found = read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, WindowCenter=-5000, WindowWidth=100))
+    assert 'one grey level throughout' in found.notes[0]
+
+
+@pytest.mark.parametrize(('padding', 'limit'), [(0, None), (0, 10), (4095, 4000)])
+def test_a_range_of_padding_does_not_stretch(tmp_path, padding, limit):
+    tags = dict(PixelPaddingValue=padding)
+    tags |= {} if limit is None else dict(PixelPaddingRangeLimit=limit)
+    found = read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, **tags))
+    ends = sorted([padding, padding if limit is None else limit])
+    values = RAMP.astype(float)
+    inside = values[(values < ends[0]) | (values > ends[1])]
+    assert 0 < len(inside) < RAMP.size
+    expected = np.clip((RAMP - inside.min()) / np.ptp(inside), 0, 1)
+    np.testing.assert_allclose(found.pixels, 255 * expected, atol=0.5001)
+
+
+@pytest.mark.filterwarnings('ignore')  # pydicom's own, of every kind
+@pytest.mark.parametrize('compress', [None, 'RLELossless'])
+def test_damage_of_any_kind_is_a_value_error(tmp_path, compress):
+    """Cut at many places, and with bytes changed: an image or one kind of error."""
+    path = write_dicom(tmp_path / 'x.dcm', RAMP, compress=compress, WindowCenter=9, WindowWidth=9)
+    data, rng, bad = path.read_bytes(), np.random.default_rng(0), tmp_path / 'bad.dcm'
+    files = [data[:n] for n in range(133, min(len(data), 1200), 41)]
+    for _ in range(60):
+        changed = bytearray(data)
+        for place in rng.integers(132, min(len(data), 1500), 4):
+            changed[place] = rng.integers(256)
+        files.append(bytes(changed))
+    refused = 0
+    for content in files:
+        bad.write_bytes(content)
+        try:
+            assert read_dicom(bad).pixels.ndim == 2
+        except (ValueError, ImportError):  # a changed transfer syntax may ask for a decoder
+            refused += 1
+    assert refused > 20
+
+
 def test_sigmoid_window(tmp_path):
     path = write_dicom(
         tmp_path / 'x.dcm', RAMP, WindowCenter=2000, WindowWidth=800, VOILUTFunction='SIGMOID'
@@ -104,6 +156,8 @@ def test_spacing_study_patient_and_notes(tmp_path):
     assert found.spacing == (0.1, 0.15) and found.notes == ()
     assert found.study == STUDY
     assert found.patient == dict(name='Doe^Jane', id='MRN-4711')
+    single = dict(PixelSpacing=0.1, WindowCenter=1, WindowWidth=9)
+    assert read_dicom(write_dicom(tmp_path / 's.dcm', RAMP, **single)).spacing is None
     lateral = dict(ViewPosition='LL', Modality='CT', **both)
     notes = read_dicom(write_dicom(tmp_path / 'z.dcm', RAMP, **lateral)).notes
     assert 'CT' in notes[0] and 'LL' in notes[1]

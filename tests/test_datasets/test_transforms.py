@@ -169,6 +169,30 @@ def test_other_pixel_types_are_refused(tmp_path):
         read_grey(path)
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize('white_is_zero', [False, True])
+def test_a_tiff_s_white_may_be_zero(tmp_path, dtype, white_is_zero):
+    ramp = np.arange(256).repeat(4).reshape(32, 32).astype(dtype) * (
+        257 if dtype == np.uint16 else 1
+    )
+    tags = {262: 0} if white_is_zero else {}  # PhotometricInterpretation of TIFF 6.0
+    Image.fromarray(ramp).save(tmp_path / 'x.tiff', tiffinfo=tags)
+    with Image.open(tmp_path / 'x.tiff') as file:
+        assert file.tag_v2[262] == 1 - white_is_zero
+    found = read_grey(tmp_path / 'x.tiff')
+    expected = np.arange(256).repeat(4).reshape(32, 32)
+    # Pillow itself inverts the 8-bit values that it writes with this tag, and not those of 16 bits
+    inverted = white_is_zero and dtype == np.uint16
+    np.testing.assert_array_equal(found, 255 - expected if inverted else expected)
+
+
+def test_a_tiff_of_several_pages_is_refused(tmp_path):
+    page = Image.fromarray(np.zeros((8, 8), np.uint8))
+    page.save(tmp_path / 'x.tiff', save_all=True, append_images=[page])
+    with pytest.raises(ValueError, match='the TIFF has 2 pages'):
+        read_grey(tmp_path / 'x.tiff')
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason='root reads every file')
 def test_no_permission(tmp_path):
     path = save(tmp_path / 'a.png', xray())

@@ -107,6 +107,14 @@ def test_policies_are_those_of_the_papers():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    'policy', [None, 7, ['U-Ones'], {'default': ['U-Ones']}, {'default': None}]
+)
+def test_a_policy_of_another_type_says_what_it_must_be(policy):
+    with pytest.raises(ValueError, match='policy .*must be'):
+        policy_by_class(policy)
+
+
 @pytest.mark.parametrize('style', ['1.0 0.0 -1.0', '1 0 -1'])
 def test_codes_of_a_row(style):
     one, zero, minus = style.split()

@@ -177,7 +177,11 @@ def test_files_keep_every_digit_and_are_plain_json(tmp_path, original):
         (CALIBRATION, dict(scale=[-1.0, None]), r"'Edema' has scale -1\.0"),
         (CALIBRATION, dict(bias=[None, None]), "'Edema' has scale 2.5 and bias nan"),
         (CALIBRATION, dict(bias=['0', None]), 'bias must be 2 finite'),
-        (CALIBRATION, dict(extra=1), 'must hold the keys bias, classes, method, scale, stamp'),
+        (
+            CALIBRATION,
+            dict(extra=1),
+            'must hold the keys bias, checkpoint, classes, method, sc',
+        ),
         (THRESHOLDS, dict(on='logits'), "on must be one of scores, calibrated, got 'logits'"),
         (THRESHOLDS, dict(thresholds=[0.5]), 'thresholds must be 2'),
     ],

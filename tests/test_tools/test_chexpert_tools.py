@@ -57,6 +57,23 @@ def test_phantom_prepare_train_test_evaluate(root, run, tmp_path):
     assert all(np.isfinite(r[k]) for r in records for k in ('loss', 'val/loss') if k in r)
     assert any('val/loss' in r for r in records)
 
+    # and a loss that does not mask stops at once
+    bare = tmp_path / 'bare.py'
+    loss = "_base_.model.head.loss = dict(type='mmpretrain.FocalLoss')"
+    bare.write_text(f"_base_ = '{ROOT / CONFIG}'\n{loss}\n")
+    train = ['tools/train.py', bare, '--work-dir', tmp_path / 'bare']
+    process = run(python, *train, *options(root, **policy), check=False)
+    assert process.returncode == 1
+    assert 'nan at iteration 1. If labels are unknown (policy U-Ignore), wrap' in process.stderr
+
+    # the studies of the test choose no epoch unless the protocol says so
+    one = {'val_dataloader.dataset.protocol': 'select-on-valid'}
+    process = run(python, 'tools/train.py', CONFIG, *options(root, **one), check=False)
+    assert "ValueError: protocol is 'held-out' in train_dataloader" in process.stderr
+    one = {'val_dataloader.dataset.split': 'valid'}
+    process = run(python, 'tools/train.py', CONFIG, *options(root, **one), check=False)
+    assert "split is 'valid', as for the test" in process.stderr
+
     out = tmp_path / 'p.npz'
     test = ['tools/test.py', config, tmp_path / 'w', '--work-dir', tmp_path, '--out', out]
     output = run(python, *test, *options(root, **policy)).stdout

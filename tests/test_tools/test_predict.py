@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import sys
 
@@ -16,9 +17,11 @@ from mmpretrain.registry import MODELS
 from scipy.special import expit, logit
 
 import mlrfnet_mm
+from mlrfnet_mm.analysis.decisions import ranked
 from mlrfnet_mm.analysis.xray_files import list_files
 from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS
+from mlrfnet_mm.engine.launch import checkpoint_digest
 
 pytest.importorskip('pydicom')
 NOTICE = 'Research use, not for diagnosis.'
@@ -54,12 +57,11 @@ def calibrated(checkpoint, tmp_path):
     folder.mkdir()
     (folder / 'c.pth').write_bytes(checkpoint.read_bytes())
     scale = [2.0] * 13 + [None]
-    write = dict(classes=FINDINGS, method='platt', scale=scale, bias=scale, stamp='phantom val')
+    origin = dict(stamp='phantom val', checkpoint=checkpoint_digest(folder / 'c.pth'))
+    write = dict(classes=FINDINGS, method='platt', scale=scale, bias=scale, **origin)
     (folder / 'calibration.json').write_text(json.dumps(write))
     limits = [0.0] * 7 + [1.0] * 6 + [None]
-    write = dict(
-        classes=FINDINGS, rule='youden', thresholds=limits, on='calibrated', stamp='phantom val'
-    )
+    write = dict(classes=FINDINGS, rule='youden', thresholds=limits, on='calibrated', **origin)
     (folder / 'thresholds.json').write_text(json.dumps(write))
     return folder / 'c.pth'
 
@@ -119,8 +121,9 @@ def test_inferencer_calibrates_and_decides(calibrated, images):
         assert row['probability'] == pytest.approx(expit(2 * logit(row['score']) + 2), rel=1e-5)
         assert row['decision'] == ('present' if k < 7 else 'absent')
     heats = result['visualization'][0]
-    values = {name: row['probability'] or row['score'] for name, row in findings.items()}
-    assert list(heats) == sorted(values, key=values.get, reverse=True)[:2]
+    known = {name: row['probability'] for name, row in findings.items() if name != 'Hernia'}
+    assert list(heats) == sorted(known, key=known.get, reverse=True)[:2]
+    assert ranked(findings)[-1] == 'Hernia'  # its score is no probability
     assert all(heat.shape == (64, 64) for heat in heats.values())
     assert 'platt' in result['stamp']['calibration']
 
@@ -130,6 +133,9 @@ def test_files_of_another_model_are_refused(calibrated, images):
     fields = json.loads(path.read_text())
     path.write_text(json.dumps({**fields, 'classes': fields['classes'][::-1]}))
     with pytest.raises(ValueError, match=r'calibration\.json is for Hernia'):
+        mlrfnet_mm.CXRInferencer(weights=calibrated)
+    path.write_text(json.dumps({**fields, 'checkpoint': '0123456789ab'}))
+    with pytest.raises(ValueError, match=r'json is for a checkpoint of .* 0123456789ab'):
         mlrfnet_mm.CXRInferencer(weights=calibrated)
     path.unlink()
     with pytest.raises(ValueError, match='no calibration.json beside it'):
@@ -155,37 +161,44 @@ def inputs(tmp_path, images):
     write_dicom(folder / 'g.dcm', 4095 - twelve, **inverse, **window)
     write_dicom(folder / 'h_frames.dcm', np.stack([twelve] * 2), NumberOfFrames=2)
     (folder / 'i_cut.png').write_bytes((folder / 'a_grey.png').read_bytes()[:200])
+    (folder / 'j_cut.dcm').write_bytes((folder / 'g.dcm').read_bytes()[:420])
+    (folder / os.fsdecode(b'k_\xff.png')).write_bytes((folder / 'a_grey.png').read_bytes())
     (folder / 'readme.txt').write_text('no image')
     return folder.parent
 
 
 def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
-    out = tmp_path / 'out'
+    out = inputs / 'out'  # below the input: its pictures are not predicted
+    for stale in ('reports/study_0099.html', 'heatmaps/0099_x.png', 'scores/mine.png'):
+        (out / stale).parent.mkdir(parents=True, exist_ok=True)
+        (out / stale).touch()
     process = run(
         *[sys.executable, 'tools/predict.py', inputs, images[1], '--checkpoint', calibrated],
         *['--heatmap', '--report', '--labels', phantom / 'Data_Entry_2017_v2020.csv'],
         *['--batch-size', 4, '--out', out],
         check=False,
     )
-    assert process.returncode == 1  # two files could not be read
+    assert process.returncode == 1  # three files could not be read
     errors = [line for line in process.stderr.splitlines() if line.startswith('NOT READ')]
     assert 'h_frames.dcm' in errors[0] and '2 frames' in errors[0]
-    assert 'i_cut.png' in errors[1] and 'truncated' in errors[1] and len(errors) == 2
-    assert 'predicted   8 of 10 files' in process.stdout
+    assert 'i_cut.png' in errors[1] and 'truncated' in errors[1]
+    assert 'j_cut.dcm' in errors[2] and len(errors) == 3
+    assert 'predicted   9 of 12 files' in process.stdout
     assert 'passed over 1 files' in process.stdout and NOTICE in process.stdout
 
     content = json.loads((out / 'predictions.json').read_text())
     assert content['notice'] == NOTICE and 'official' in content['stamp']['trained_on']
     good = [p for p in content['predictions'] if 'error' not in p]
     reference = [row['score'] for row in good[0]['findings'].values()]
-    for record in good[:7]:  # the same image in all formats: the same scores
+    for record in good[:8]:  # the same image in all formats: the same scores
         scores = [row['score'] for row in record['findings'].values()]
         assert scores == pytest.approx(reference, abs=2e-3), record['file']
-    assert [record['study'] for record in good] == [1, 2, 3, 4, 5, 6, 6, 7]
+    assert [record['study'] for record in good] == [1, 2, 3, 4, 5, 6, 6, 7, 8]
+    assert good[7]['file'].endswith('k_\udcff.png')
     assert good[5]['spacing_mm'] == [2.0, 2.0] and 'detector' in good[5]['notes'][0]
 
     rows = list(csv.DictReader((out / 'predictions.csv').open()))
-    assert len(rows) == 8 * 14 + 2
+    assert len(rows) == 9 * 14 + 3
     assert {row['notice'] for row in rows} == {NOTICE}
     assert {row['error'] != '' for row in rows} == {True, False}
     value = good[0]['findings']['Effusion']
@@ -194,10 +207,10 @@ def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
     assert (row['decision'], row['threshold']) == ('present', '0.0')
 
     heat = cv2.imread(str(out / good[0]['heatmap']))
-    assert heat is not None and len(list((out / 'heatmaps').iterdir())) == 8
-    assert len(list((out / 'scores').iterdir())) == 8
+    assert heat is not None and len(list((out / 'heatmaps').iterdir())) == 9
+    assert len(list((out / 'scores').iterdir())) == 10  # one is not this command's
     pages = sorted((out / 'reports').iterdir())
-    assert [page.name for page in pages] == [f'study_{n:04d}.html' for n in range(1, 8)]
+    assert [page.name for page in pages] == [f'study_{n:04d}.html' for n in range(1, 9)]
     two = pages[5].read_text()
     check_page(two, pictures=5)  # two of each image, and the calibration curves
     assert 'Image 2' in two and 'greatest of 2 images' in two
@@ -235,10 +248,27 @@ def test_patient_on_request_only(checkpoint, run, tmp_path):
 
 def test_nothing_to_predict(checkpoint, run, tmp_path):
     command = [sys.executable, 'tools/predict.py', '--checkpoint', checkpoint]
+    process = run(*command, tmp_path, '--method', 'gradcam', check=False)
+    assert process.returncode == 2 and 'are of --heatmap: add it' in process.stderr
     process = run(*command, tmp_path, check=False)
     assert process.returncode == 1 and 'no image in' in process.stderr
     with pytest.raises(FileNotFoundError, match=r'nowhere\.png'):
         list_files([tmp_path / 'nowhere.png'])
+
+
+def test_wrong_methods_are_refused_before_the_first_file(checkpoint, images):
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    bad = images[0].with_name('nowhere.png')
+    for options, message in (
+        (dict(method='foo'), "got 'foo'"),
+        (dict(layer='backbone.layer1'), 'no target layer'),
+        (dict(top=0), 'top must be at least 1'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            inferencer(bad, heatmap=True, **options)
+    assert 'FileNotFoundError' in inferencer(bad)['predictions'][0]['error']
+    (xray,) = inferencer(images[0])['images']
+    assert xray.patient == {}
 
 
 def test_localise_command(checkpoint, phantom, run, tmp_path):
@@ -248,7 +278,8 @@ def test_localise_command(checkpoint, phantom, run, tmp_path):
         *['--method', 'mrfc', 'gradcam', '--replicates', 50, '--out', tmp_path],
         *['--cfg-options', 'test_dataloader.dataset.indices=20'],
     )
-    assert 'generated phantom official/test: heat maps against boxes, gradcam' in process.stdout
+    part = 'generated phantom official/test (20 of its images)'
+    assert f'{part}: heat maps against boxes, gradcam' in process.stdout
     rows = list(csv.DictReader((tmp_path / 'localisation.csv').open()))
     test = set((phantom / 'test_list.txt').read_text().split()[:20])
     table = (phantom / 'BBox_List_2017.csv').read_text().splitlines()[1:]
@@ -263,7 +294,7 @@ def test_localise_command(checkpoint, phantom, run, tmp_path):
         row = mine['all boxes']
         assert float(row['iou@0.1']) >= float(row['iou@0.5'])
         assert float(row['iou@0.1']) <= float(row['iobb@0.1'])  # the detection is never larger
-        assert row['data'] == 'generated phantom official/test' and row['sha256']
+        assert row['data'] == part and row['sha256']
     full = list(csv.DictReader((tmp_path / 'localisation_thresholds.csv').open()))
     assert len(full) == len(rows) * 14  # two overlaps at seven thresholds
     assert NOTICE in (tmp_path / 'localisation.md').read_text()

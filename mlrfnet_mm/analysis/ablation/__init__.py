@@ -10,6 +10,15 @@
 from .execute import Settings, execute
 from .plan import Plan, build_plan
 from .report import write_report
-from .runs import Run, list_runs
+from .runs import Run, finished, list_runs
 
-__all__ = ['Plan', 'Run', 'Settings', 'build_plan', 'execute', 'list_runs', 'write_report']
+__all__ = [
+    'Plan',
+    'Run',
+    'Settings',
+    'build_plan',
+    'execute',
+    'finished',
+    'list_runs',
+    'write_report',
+]

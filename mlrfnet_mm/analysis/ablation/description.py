@@ -60,8 +60,9 @@ def read_description(folder: str | Path) -> Description:
     folder = Path(folder)
     file = folder / 'table.json'
     if not file.is_file():
-        known = ', '.join(sorted(path.parent.name for path in folder.parent.glob('*/table.json')))
-        raise FileNotFoundError(f'no {file}; folders with a table beside it: {known or "none"}')
+        tables = {*folder.glob('*/table.json'), *folder.parent.glob('*/table.json')}
+        known = ', '.join(sorted(str(path.parent) for path in tables))
+        raise FileNotFoundError(f'no {file}; folders with a table: {known or "none near it"}')
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
         _check_keys(content, 'the file')
@@ -73,6 +74,7 @@ def read_description(folder: str | Path) -> Description:
         if sweep is not None:
             rows += _sweep(sweep, rows[0].file)
         description = Description(content['title'], rows)
+        _check_values(description)
     except FAULTS as error:
         reason = f'no {error}' if isinstance(error, KeyError) else error
         raise ValueError(f'{file}: {reason}; docs/ablations.md has the form') from error
@@ -95,7 +97,7 @@ def _row(folder: Path, name: str, row: Mapping[str, Any]) -> RowDescription:
 def _sweep(sweep: Mapping[str, Any], base: Path) -> list[RowDescription]:
     """One row a value; lists become tuples, as configs write them."""
     _check_keys(sweep, 'sweep')
-    rows = []
+    rows: list[RowDescription] = []
     for value in sweep['values']:
         parts = value if isinstance(value, list) else [value]
         name = sweep_name(sweep['key'], parts)
@@ -103,6 +105,8 @@ def _sweep(sweep: Mapping[str, Any], base: Path) -> list[RowDescription]:
         setting = tuple(parts) if isinstance(value, list) else value
         paper = sweep.get('paper', {}).get(name, {})
         rows.append(RowDescription(name, label, paper, base, {sweep['key']: setting}))
+    if unknown := sorted(set(sweep.get('paper', {})) - {row.name for row in rows}):
+        raise ValueError(f'sweep: paper has {unknown[0]!r}, which is no row of it')
     return rows
 
 
@@ -113,6 +117,20 @@ def sweep_name(key: str, values: Sequence[float]) -> str:
     'lam_0.5_0.3_0.1'
     """
     return '_'.join([key.rsplit('.', 1)[-1], *(f'{value:g}' for value in values)])
+
+
+def _check_values(description: Description) -> None:
+    """Raise a ValueError for labels that are no text and values that are no numbers."""
+    for text in (description.title, *(row.label for row in description.rows)):
+        if not isinstance(text, str) or not text:
+            raise ValueError(f'title and labels must be texts, got {text!r}')
+    for row in description.rows:
+        values = row.paper.values() if isinstance(row.paper, Mapping) else [row.paper]
+        if not isinstance(row.paper, Mapping) or not all(isinstance(v, float) for v in values):
+            raise ValueError(
+                f"the paper's values of {row.name!r} must be numbers by data set and protocol, as "
+                f'{{"ChestX-ray14 chexnet": 0.853}}, got {row.paper!r}'
+            )
 
 
 def _check_rows(file: Path, description: Description) -> None:

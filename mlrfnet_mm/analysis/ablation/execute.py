@@ -134,10 +134,15 @@ def _complete(
             seconds=seconds,
             command=settings.command,
             epochs=run.config.train_cfg.get('max_epochs', 'by iterations'),
-            partial_test=run.config.test_dataloader.dataset.get('indices') is not None,
+            partial_test=_is_partial(run.config.test_dataloader.dataset),
         )
         run.write('done', brief)
         return f'done{" (resumed)" if resume else ""} in {seconds // 60} min {seconds % 60} s'
+
+
+def _is_partial(dataset: Mapping[str, Any]) -> bool:
+    """Whether a data set's config leaves images out."""
+    return dataset.get('indices') is not None or dataset.get('views', 'all') != 'all'
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mlrfnet_mm.analysis.config_keys import flatten
+from mlrfnet_mm.engine.hooks import parts
 from mlrfnet_mm.engine.launch import RUNNER_KEYS
 
 # Keys, and ends of keys, that say where and how a run goes, not what comes out.
@@ -52,17 +53,24 @@ def digest(value: Any) -> str:
 def data_fingerprint(config: Config) -> dict[str, dict[str, Any]]:
     """For each data loader of a config: number of items, and a digest of the label tables.
 
-    The tables are the files directly in the data set's folder that end in ``.csv``, ``.csv.gz``,
-    ``.txt`` or ``.json``, by name and content. Images are not read: a table that names them, the
-    same number of them, and a data set class that misses none stand for them.
+    The tables are the files directly in the data set's ``tables_folder``, or else ``data_root``,
+    that end in ``.csv``, ``.csv.gz``, ``.txt`` or ``.json``, by name and content; of mmengine's
+    wrappers, those of all data sets inside. Images are not read: a table that names them, the same
+    number of them, and a data set class that misses none stand for them.
+
+    Raises:
+        ValueError: a data set that does not take what its config gives.
     """
     init_default_scope(config.get('default_scope', 'mmengine'))
     result = {}
     for loader in LOADERS:
         dataset = (config.get(loader) or {}).get('dataset')
         if dataset is not None:
-            plain = json.dumps({**dataset.to_dict(), 'pipeline': []}, default=str, sort_keys=True)
-            result[loader.removesuffix('_dataloader')] = _describe(plain)
+            plain = json.dumps(_without_pipeline(dataset.to_dict()), default=str, sort_keys=True)
+            try:
+                result[loader.removesuffix('_dataloader')] = _describe(plain)
+            except TypeError as error:
+                raise ValueError(f'{loader}.dataset: {error}') from error
     return result
 
 
@@ -70,9 +78,19 @@ def data_fingerprint(config: Config) -> dict[str, dict[str, Any]]:
 def _describe(dataset: str) -> dict[str, Any]:
     """Build a data set from its config as JSON, and describe it."""
     built = DATASETS.build(json.loads(dataset))
-    root = getattr(built, 'data_root', '')
-    tables = table_digests(Path(root)) if root else {}
-    return dict(items=len(built), tables=digest(tables) if tables else '')
+    tables = []
+    for part in parts(built):
+        root = getattr(part, 'tables_folder', None) or getattr(part, 'data_root', None)
+        tables += [table_digests(Path(root))] if root else []
+    return dict(items=len(built), tables=digest(tables) if any(tables) else '')
+
+
+def _without_pipeline(dataset: Any) -> Any:
+    """A data set's config with empty pipelines, also inside mmengine's wrappers."""
+    if isinstance(dataset, list | tuple):
+        return [_without_pipeline(part) for part in dataset]
+    inner = {k: _without_pipeline(dataset[k]) for k in ('dataset', 'datasets') if k in dataset}
+    return {**dataset, **inner, **({'pipeline': []} if 'pipeline' in dataset else {})}
 
 
 @functools.cache

@@ -10,10 +10,11 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from mlrfnet_mm.analysis.config_keys import differences, flatten
-from mlrfnet_mm.engine.launch import check_keys
+from mlrfnet_mm.engine.launch import check_keys, check_validation_data
 
 from .description import BASE, RowDescription, read_description
 
+SET_BY_RUN = {'randomness.seed': '--seeds', 'work_dir': '--work-dir', 'launcher': '--gpus'}
 BASE_LINE = re.compile(r"^_base_ = '([^']+)'$", re.MULTILINE)
 
 
@@ -81,6 +82,7 @@ def build_plan(
         changed = {*differences(config, plain), *row.settings}
         _check_kept(row.name, changed, settings)
         _merge(config, settings, row.name)
+        check_validation_data(config)
         value = next(iter(row.settings.values()), ())
         value = value if isinstance(value, tuple) else (value,)
         rows.append(Row(row.name, row.label, row.paper, config, value))
@@ -128,11 +130,11 @@ def _resolve(row: RowDescription, own_base: Path, base: Path) -> Config:
                 raise ValueError(f'row {row.name!r}: {base} has no {key} to sweep')
         _merge(config, row.settings, row.name)
         return config
-    if base == own_base:
-        return Config.fromfile(row.file)
     try:
+        if base == own_base:
+            return Config.fromfile(row.file)
         return Config.fromstring(rebase(row.file, own_base, base), '.py')
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, SyntaxError) as error:
         raise ValueError(f'{row.file} does not fit over {base}: {error}') from error
 
 
@@ -149,11 +151,14 @@ def _merge(config: Config, settings: Mapping[str, Any], name: str) -> None:
 
 
 def _check_kept(name: str, changed: set[str], options: Mapping[str, Any]) -> None:
-    """Raise a ValueError if an option sets what the row itself changes.
+    """Raise a ValueError if an option sets what the row itself changes, or what each run sets.
 
     Random weights for all rows, ``model.backbone.init_cfg=None``, are allowed: a row that changes
     the backbone still changes it.
     """
+    for key in (*changed, *options):
+        if key in SET_BY_RUN:
+            raise ValueError(f'row {name!r} or --cfg-options sets {key}; take {SET_BY_RUN[key]}')
     for option, value in options.items():
         if option.endswith('.init_cfg') and value is None:
             continue

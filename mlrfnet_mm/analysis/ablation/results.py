@@ -25,7 +25,7 @@ from mlrfnet_mm.evaluation import (
 )
 
 from .plan import Plan, Row
-from .runs import finished, make_run
+from .runs import Run, finished, make_run
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Re
     """
     test: Predictions | None = None
     results, notes = [], []
+    basis: list[str] = []  # of the first run: the others must have the same
     for row in plan.rows:
         runs = [make_run(row, seed, work) for seed in seeds]
         states = [finished(run) for run in runs]
@@ -105,6 +106,13 @@ def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Re
             if other
         ]
         done = [run for run, (is_done, _) in zip(runs, states, strict=True) if is_done]
+        basis = basis or [_basis(run) for run in done][:1]
+        notes += [
+            f'{run} is left out: {_basis(run)}, where the first run has {basis[0]}.'
+            for run in done
+            if _basis(run) != basis[0]
+        ]
+        done = [run for run in done if _basis(run) == basis[0]]
         aucs, draws = [], []
         for run in done:
             predictions = read_scored(run.predictions)
@@ -127,6 +135,13 @@ def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Re
         ]
         results.append(RowResult(row, done_seeds, np.array(aucs), np.array(draws), records, losses))
     return Results(results, test, notes)
+
+
+def _basis(run: Run) -> str:
+    """What all runs of a table must share beside the test set, which is compared by image."""
+    record = run.record('done')
+    tables = ', '.join(f'{name} {part["tables"]}' for name, part in record['data'].items())
+    return f'{record["processes"]} processes and label tables of digest {tables}'
 
 
 def read_losses(folder: Path) -> dict[int, float]:

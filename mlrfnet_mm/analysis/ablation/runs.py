@@ -176,6 +176,7 @@ def reuse(run: Run, expected: Mapping[str, Any], tables: Path) -> Path | None:
         if same and other != run.folder and (other / 'predictions.npz').is_file():
             run.write('begun', expected)
             shutil.copy2(other / 'predictions.npz', run.predictions)
-            run.write('done', {**done, 'taken_from': os.path.relpath(other, run.folder)})
+            origin = other / done.get('taken_from', '')  # where the log is
+            run.write('done', {**done, 'taken_from': os.path.relpath(origin, run.folder)})
             return other
     return None

@@ -6,7 +6,7 @@ backbone: Res2Net, ResNet, DenseNet, ConvNeXt, Swin, EfficientNet and timm's ali
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -52,7 +52,7 @@ def is_map(output: object) -> bool:
     return isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1
 
 
-def tokens_to_map(output: Tensor) -> Tensor:
+def tokens_to_map(output: object) -> Tensor:
     """Bring a layer's output to (N, C, H, W).
 
     Takes that itself; tokens (N, H*W, C) of a square map, one class token before them or none; and
@@ -61,6 +61,11 @@ def tokens_to_map(output: Tensor) -> Tensor:
     Raises:
         ValueError: anything else.
     """
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f'a layer that gives a {type(output).__name__} has no map; name one inside it, whose '
+            'output is one tensor'
+        )
     if output.ndim == 4:
         _, a, b, c = output.shape
         return output.permute(0, 3, 1, 2) if a == b != c else output
@@ -83,38 +88,50 @@ def find_layer(classifier: TappedClassifier, inputs: Tensor, name: str | None) -
     ``gap_before_final_norm``), the last of the backbone's modules whose output is a map.
 
     Raises:
-        ValueError: no such module, or no module with a map.
+        ValueError: no such module, or one without a map; no module with a map.
     """
     if name:
-        try:
-            return classifier.model.get_submodule(name)
-        except AttributeError:
-            stages = ', '.join(
-                f'backbone.{n}' for n, _ in classifier.model.backbone.named_children()
-            )
-            raise ValueError(
-                f'the model has no layer {name!r}; some that it has: {stages}'
-            ) from None
-    seen: list[nn.Module] = []
-
-    def note(module: nn.Module, _: object, output: object) -> None:
-        if is_map(output):
-            seen.append(module)
-
+        layer = _named(classifier, name)
+        outputs = [output for _, output in _outputs(classifier, inputs, [layer])]
+        if not outputs:
+            raise ValueError(f'layer {name!r} takes no part in the scores; take one of backbone')
+        tokens_to_map(outputs[-1])
+        return layer
     watched = [*classifier.model.backbone.modules(), classifier.tap]
-    handles = [module.register_forward_hook(note) for module in watched]
+    maps = [module for module, output in _outputs(classifier, inputs, watched) if is_map(output)]
+    if not maps:
+        raise ValueError(
+            f'no module of {type(classifier.model.backbone).__name__} gives a map (N, C, H, W); '
+            'name a layer whose output is (N, H*W, C)'
+        )
+    return maps[-1]
+
+
+def _named(classifier: TappedClassifier, name: str) -> nn.Module:
+    try:
+        layer: nn.Module = classifier.model.get_submodule(name)
+    except AttributeError:
+        stages = ', '.join(f'backbone.{n}' for n, _ in classifier.model.backbone.named_children())
+        raise ValueError(f'the model has no layer {name!r}; some that it has: {stages}') from None
+    return layer
+
+
+def _outputs(
+    classifier: TappedClassifier, inputs: Tensor, watched: Iterable[nn.Module]
+) -> list[tuple[nn.Module, object]]:
+    """Modules with their outputs for the first image, in the order of their calls."""
+    seen: list[tuple[nn.Module, object]] = []
+    handles = [
+        module.register_forward_hook(lambda m, _, output: seen.append((m, output)))
+        for module in watched
+    ]
     try:
         with torch.no_grad():
             classifier(inputs[:1])
     finally:
         for handle in handles:
             handle.remove()
-    if not seen:
-        raise ValueError(
-            f'no module of {type(classifier.model.backbone).__name__} gives a map (N, C, H, W); '
-            'name a layer whose output is (N, H*W, C)'
-        )
-    return seen[-1]
+    return seen
 
 
 def package() -> ModuleType:

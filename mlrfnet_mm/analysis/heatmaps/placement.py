@@ -42,6 +42,24 @@ def to_image(heat: np.ndarray, geometry: np.ndarray, shape: tuple[int, int]) -> 
     return warped
 
 
+def shrunk(
+    geometry: np.ndarray, shape: tuple[int, ...], side: int | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Geometry and shape of an image made smaller, so that its longer side is ``side`` at most.
+
+    Args:
+        geometry: (2, 3), from pixels of the image.
+        shape: (H, W) of the image.
+        side: in pixels; None leaves both as they are.
+    """
+    height, width = shape
+    factor = 1.0 if side is None else min(1.0, side / max(height, width))
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    fy, fx = height / size[0], width / size[1]
+    grow = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])  # pixel centres
+    return np.asarray(geometry, float) @ grow, size
+
+
 def box_in_image(box: Box, shape: tuple[int, int]) -> tuple[float, float, float, float]:
     """``x, y, w, h`` at edges in pixels of an image (H, W), from the frame of the box table."""
     sx, sy = shape[1] / FRAME, shape[0] / FRAME

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmengine.logging import print_log
+from PIL import Image
 
 from mlrfnet_mm.registry import TRANSFORMS
 
+TIFF = (b'II*\0', b'MM\0*')
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tag and value of TIFF 6.0
 PNG, JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
 ENDS = {PNG: b'IEND', JPEG: b'\xff\xd9'}
 SUFFIXES = {'.png': PNG, '.jpg': JPEG, '.jpeg': JPEG}
@@ -39,6 +43,7 @@ def read_grey(
     - colour: ``0.299 R + 0.587 G + 0.114 B`` (ITU-R BT.601), which leaves equal channels as they
       are; palettes too;
     - an alpha channel is dropped, its values unread;
+    - TIFF of 16 bits with white as 0 (its tag says so): inverted;
     - 16 bits: ``255 v / (2^b - 1)``, rounded, where b (8 to 16) is the number of bits of the
       image's greatest value. Detectors give 10 to 14 bits, which files of 16 bits hold as they
       are: over 65535 such an image would be nearly black. Black stays black, and a single bright
@@ -50,7 +55,8 @@ def read_grey(
         backend_args: see mmengine's ``fileio.get``; local paths need none.
 
     Raises:
-        ValueError: an empty or truncated file, damaged data, no image, or pixels of another type.
+        ValueError: an empty or truncated file, damaged data, no image, pixels of another type, or a
+            TIFF of several pages.
         OSError: the file cannot be read.
     """
     if isinstance(source, bytes):
@@ -100,6 +106,8 @@ def _fault(data: bytes) -> str:
 
 def _to_grey(img: np.ndarray, data: bytes, name: str) -> np.ndarray:
     """Convert what is not 8-bit grey; say so."""
+    if data.startswith(TIFF):
+        _tiff_page(data)
     suffix = os.path.splitext(name)[1].lower()
     if suffix in SUFFIXES and not data.startswith(SUFFIXES[suffix]):
         _say(f'a {suffix} file of another format', name, 'its content decides')
@@ -116,9 +124,25 @@ def _to_grey(img: np.ndarray, data: bytes, name: str) -> np.ndarray:
             'an image of 16 bits', name, 'scaled by 255 / (2^bits - 1), bits of its greatest value'
         )
         img = cv2.convertScaleAbs(img, alpha=255 / (2**bits - 1))
+        if data.startswith(TIFF) and _tiff_page(data).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            _say('a TIFF whose 0 is white', name, 'inverted')
+            img = cv2.bitwise_not(img)  # OpenCV does so for 8 bits
     if img.dtype != np.uint8:
         raise ValueError(f'pixels of type {img.dtype}; give 8 or 16 bits without sign')
     return img
+
+
+def _tiff_page(data: bytes) -> Any:
+    """Tags of a TIFF's only page.
+
+    Raises:
+        ValueError: several pages.
+    """
+    with Image.open(BytesIO(data)) as file:
+        pages = getattr(file, 'n_frames', 1)
+        if pages > 1:
+            raise ValueError(f'the TIFF has {pages} pages; give one of them')
+        return file.tag_v2  # type: ignore[attr-defined]
 
 
 def check_grey(img: Any) -> None:
