@@ -27,12 +27,12 @@ def square(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def save(figure: Figure, stem: str | Path) -> list[Path]:
+def save(figure: Figure, stem: str | Path, dpi: int = 160) -> list[Path]:
     """Write ``stem.png`` and ``stem.svg``, without dates, so that equal figures are equal files."""
     paths = [Path(f'{stem}.png'), Path(f'{stem}.svg')]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     with plt.rc_context({'svg.hashsalt': 'mlrfnet_mm', 'svg.fonttype': 'path'}):
-        figure.savefig(paths[0], dpi=160)
+        figure.savefig(paths[0], dpi=dpi)
         figure.savefig(paths[1], metadata={'Date': None})
     plt.close(figure)
     return paths

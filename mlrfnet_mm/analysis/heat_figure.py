@@ -76,7 +76,7 @@ def plot_report(report: LocalisationReport, folder: str | Path) -> list[Path]:
     paths = []
     for number, start in enumerate(range(0, len(report.examples), ROWS), 1):
         figure = _figure(report.examples[start : start + ROWS], counts, stamp)
-        paths += save(figure, Path(folder) / f'localisation_{number}')
+        paths += save(figure, Path(folder) / f'localisation_{number}', dpi=100)
     return paths
 
 

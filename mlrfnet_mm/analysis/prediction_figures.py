@@ -58,7 +58,7 @@ def scores_figure(
     kind = 'calibrated probability' if calibrated else 'score (uncalibrated)'
     if calibrated and any(findings[name]['probability'] is None for name in names):
         kind += '; hollow: score, not calibrated'
-    right.set(xlim=(0, 1.1), xlabel=kind, title=f'top {len(names)} of {len(findings)} findings')
+    right.set(xlim=(0, 1), xlabel=kind, title=f'top {len(names)} of {len(findings)} findings')
     explained = []
     if any(findings[name]['threshold'] is not None for name in names):
         explained.append('Black line: threshold.')
@@ -86,10 +86,8 @@ def _bars(
             bar.set(facecolor='none', edgecolor=RED if name in truth else BLUE)
         if row['threshold'] is not None:
             axes.plot([row['threshold']] * 2, [place - 0.42, place + 0.42], color='black', lw=2)
-        axes.annotate(
-            f'{value:.2f}', (value, place), (4, 0), textcoords='offset points', va='center',
-            fontsize=9,
-        )  # fmt: skip
+        beside: dict[str, Any] = dict(transform=axes.get_yaxis_transform(), va='center', fontsize=9)
+        axes.text(1.02, place, f'{value:.2f}', **beside)  # where no bar or line is
     names = [f'{name.replace("_", " ")}{" ✓" if name in truth else ""}' for name in findings]
     axes.set_yticks(range(len(findings)), names)
     for text, name in zip(axes.get_yticklabels(), findings, strict=True):
