@@ -6,6 +6,7 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
+from scipy.ndimage import map_coordinates
 from torch import nn
 
 from mlrfnet_mm.analysis.heatmaps import HeatMapper, box_in_image, shrunk, to_image
@@ -15,6 +16,7 @@ from mlrfnet_mm.analysis.heatmaps.grad_cam import (
     grad_cam,
     tokens_to_map,
 )
+from mlrfnet_mm.analysis.heatmaps.receptive_field import cell_shift, shrinking_steps, spread
 from mlrfnet_mm.datasets.chestxray14_boxes import Box
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.evaluation.localisation import detect, localise, peak
@@ -32,6 +34,11 @@ BACKBONES = {
 }
 
 
+class First(nn.Module):
+    def forward(self, x):
+        return (x,)
+
+
 class Itself(nn.Module):
     """A network whose feature map is the image itself, for two findings: bright and dark."""
 
@@ -39,12 +46,10 @@ class Itself(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.backbone = First()
         self.head = MRFCHead(2, in_channels=(1,), lam=(0.5,))
         with torch.no_grad():
             self.head.classifiers[0].weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
-
-    def backbone(self, x):
-        return (x,)
 
     def extract_feat(self, x):
         return (x,)
@@ -133,6 +138,62 @@ def mlrfnet():
     return model
 
 
+CENTRED = ['res2net', 'resnet', 'densenet', 'timm lite0']
+
+
+@pytest.mark.parametrize('name', CENTRED)
+def test_cells_lie_at_the_centre_of_what_they_look_at(name):
+    """With equal weights everywhere the gradient of a cell is what it looks at: its centre."""
+    pytest.importorskip('timm')
+    model = build(BACKBONES[name])
+    for module in model.backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            nn.init.ones_(module.weight)
+        for key, part in module.named_children():
+            if isinstance(part, nn.MaxPool2d):  # of equal values it takes the first, not the middle
+                setattr(module, key, nn.AvgPool2d(part.kernel_size, part.stride, part.padding))
+    size = 384
+    x = torch.full((1, 3, size, size), 1e-3, requires_grad=True)
+    feats = model.backbone(x)
+    steps = shrinking_steps(model.backbone, x)
+    for feat in feats[:2]:  # the third looks at more than the image
+        j = feat.shape[-1] // 2
+        (grad,) = torch.autograd.grad(feat[0, :, j, j].sum(), x, retain_graph=True)
+        weights = grad[0].sum(0)
+        centre = float((weights.sum(0) * torch.arange(size)).sum() / weights.sum())
+        stride = size // feat.shape[-1]
+        expected = (
+            stride * j + (stride - 1) / 2 - cell_shift(steps, (size, size), feat.shape[-2:])[1]
+        )
+        assert centre == pytest.approx(expected, abs=0.1 * stride)
+    assert cell_shift(steps, (size, size), (5, 5)) == (0, 0)  # no such level: tiles
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [('res2net', (3.5, 7.5, 15.5)), ('densenet', (1.5, 1.5, 1.5)), ('convnext', (0, 0, 0)),
+     ('swin', (0, 0, 0)), ('efficientnet', (-3.5, -7.5, -15.5))],
+)  # fmt: skip
+def test_shift_of_the_levels(name, expected):
+    """By hand: O is 0 for Res2Net, that of 2 + 2 even kernels for DenseNet; patches are tiles."""
+    model = build(BACKBONES[name])
+    x = torch.zeros(1, 3, 224, 224)
+    steps = shrinking_steps(model.backbone, x)
+    found = [cell_shift(steps, (224, 224), feat.shape[-2:]) for feat in model.backbone(x)]
+    assert found == [(value, value) for value in expected]
+
+
+def test_spread_without_shift_is_torch_s_interpolation():
+    maps = torch.randn(2, 3, 5, 7)
+    expected = nn.functional.interpolate(maps, size=(40, 63), mode='bilinear')
+    torch.testing.assert_close(spread(maps, (40, 63)), expected, atol=1e-5, rtol=0)
+    moved = spread(maps, (40, 63), (3.0, 2.0))
+    torch.testing.assert_close(moved[..., :-3, :-2], expected[..., 3:, 2:], atol=1e-5, rtol=0)
+
+
 def test_mrfc_maps_against_the_formula(mlrfnet):
     torch.manual_seed(1)
     x = torch.randn(2, 3, 64, 64)
@@ -142,7 +203,12 @@ def test_mrfc_maps_against_the_formula(mlrfnet):
         levels = []
         for conv, feat in zip(mlrfnet.head.classifiers, feats, strict=True):
             scores = torch.einsum('kc,nchw->nkhw', conv.weight[:, :, 0, 0], feat)
-            levels.append(nn.Upsample((64, 64), mode='bilinear')(scores))
+            # the centres of Res2Net's cells are at S·j, at 0, S, 2S, …
+            stride = 64 // feat.shape[-1]
+            place = np.clip(np.arange(64) / stride, 0, feat.shape[-1] - 1)
+            grid = np.stack(np.meshgrid(place, place, indexing='ij'))
+            maps = [[map_coordinates(m, grid, order=1) for m in one] for one in scores.numpy()]
+            levels.append(torch.from_numpy(np.array(maps)))
     expected = 0.5 * levels[0] + 0.3 * levels[1] + 0.1 * levels[2]
     found = HeatMapper(mlrfnet, 'mrfc')(x, classes)
     for n in range(2):
@@ -197,7 +263,7 @@ def test_every_backbone_has_a_fitting_layer(name):
     last = model.backbone(x)[-1]
     seen = []
     classifier = TappedClassifier(model)
-    layer = find_layer(classifier, x, None)
+    layer, _ = find_layer(classifier, x, None)
     handle = layer.register_forward_hook(lambda m, i, o: seen.append(o))
     torch.testing.assert_close(classifier(x), model.head(model.extract_feat(x)))
     handle.remove()
@@ -215,13 +281,14 @@ def test_backbone_that_pools_itself():
     model.backbone.out_indices = [3]
     classifier = TappedClassifier(model)
     classifier.forward = lambda x: classifier.tap(model.backbone(x)[-1])
-    assert find_layer(classifier, torch.randn(1, 3, 64, 64), None) is model.backbone.stages[-1]
+    layer, size = find_layer(classifier, torch.randn(1, 3, 64, 64), None)
+    assert layer is model.backbone.stages[-1] and size == (2, 2)
 
 
 def test_named_layer(mlrfnet):
     classifier = TappedClassifier(mlrfnet)
     x = torch.zeros(1, 3, 32, 32)
-    assert find_layer(classifier, x, 'backbone.layer3') is mlrfnet.backbone.layer3
+    assert find_layer(classifier, x, 'backbone.layer3') == (mlrfnet.backbone.layer3, (2, 2))
     with pytest.raises(ValueError, match=r"no layer 'layer9'.*backbone.layer4"):
         find_layer(classifier, x, 'layer9')
     with pytest.raises(ValueError, match='gives a tuple has no map'):

@@ -15,6 +15,8 @@ import torch
 from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
+from .receptive_field import Step, cell_shift, spread
+
 CAM_METHODS = {
     'gradcam': 'GradCAM',
     'gradcam++': 'GradCAMPlusPlus',
@@ -81,8 +83,10 @@ def tokens_to_map(output: object) -> Tensor:
     )
 
 
-def find_layer(classifier: TappedClassifier, inputs: Tensor, name: str | None) -> nn.Module:
-    """Return the target layer: the named module of the model, or the fitting one.
+def find_layer(
+    classifier: TappedClassifier, inputs: Tensor, name: str | None
+) -> tuple[nn.Module, tuple[int, int]]:
+    """Return the target layer, the named module of the model or the fitting one, and its (h, w).
 
     That is the tap on the backbone's last output or, where this is a vector (ConvNeXt with
     ``gap_before_final_norm``), the last of the backbone's modules whose output is a map.
@@ -95,16 +99,19 @@ def find_layer(classifier: TappedClassifier, inputs: Tensor, name: str | None) -
         outputs = [output for _, output in _outputs(classifier, inputs, [layer])]
         if not outputs:
             raise ValueError(f'layer {name!r} takes no part in the scores; take one of backbone')
-        tokens_to_map(outputs[-1])
-        return layer
+        return layer, _size(tokens_to_map(outputs[-1]))
     watched = [*classifier.model.backbone.modules(), classifier.tap]
-    maps = [module for module, output in _outputs(classifier, inputs, watched) if is_map(output)]
+    maps = [(m, output) for m, output in _outputs(classifier, inputs, watched) if is_map(output)]
     if not maps:
         raise ValueError(
             f'no module of {type(classifier.model.backbone).__name__} gives a map (N, C, H, W); '
             'name a layer whose output is (N, H*W, C)'
         )
-    return maps[-1]
+    return maps[-1][0], _size(tokens_to_map(maps[-1][1]))
+
+
+def _size(feature: Tensor) -> tuple[int, int]:
+    return feature.shape[-2], feature.shape[-1]
 
 
 def _named(classifier: TappedClassifier, name: str) -> nn.Module:
@@ -152,6 +159,7 @@ def grad_cam(
     classes: Sequence[int],
     method: str,
     layer: str | None = None,
+    steps: Sequence[Step] = (),
 ) -> np.ndarray:
     """One map for each image of a batch, (N, H, W) float32 from 0 to 1, at the input's size.
 
@@ -162,6 +170,8 @@ def grad_cam(
         method: key of ``CAM_METHODS``.
         layer: name of the target layer in the model, as ``'backbone.layer3'``; None: see
             :func:`find_layer`.
+        steps: of the backbone, see :func:`shrinking_steps`: the package takes a layer's cells as
+            tiles; by them the map is moved to where the cells are.
 
     Raises:
         ImportError: without the package.
@@ -171,10 +181,14 @@ def grad_cam(
     classifier = TappedClassifier(model)
     targets = [library.utils.model_targets.ClassifierOutputTarget(k) for k in classes]
     kind = getattr(library, CAM_METHODS[method])
-    target = find_layer(classifier, inputs, layer)
+    target, level = find_layer(classifier, inputs, layer)
     # A leaf with gradient: so that frozen stages, which have none themselves, pass one on.
     leaf = inputs.detach().clone().requires_grad_()
     with torch.enable_grad(), kind(classifier, [target], reshape_transform=tokens_to_map) as cam:
         maps = cam(leaf, targets=targets)
     model.zero_grad(set_to_none=True)
-    return np.asarray(maps, np.float32)
+    size = (inputs.shape[-2], inputs.shape[-1])
+    shift = cell_shift(steps, size, level)
+    found = torch.from_numpy(np.asarray(maps, np.float32))
+    moved: np.ndarray = spread(found[:, None], size, shift)[:, 0].numpy()
+    return moved

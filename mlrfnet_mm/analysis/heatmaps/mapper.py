@@ -10,6 +10,7 @@ from torch import Tensor
 from mlrfnet_mm.models import MRFCHead
 
 from .grad_cam import CAM_METHODS, grad_cam, package
+from .receptive_field import Step, shrinking_steps
 from .score_maps import combined_map, level_maps
 
 METHODS = ('mrfc', *CAM_METHODS)  # and mrfc1, mrfc2, …: single levels
@@ -36,6 +37,7 @@ class HeatMapper:
     ) -> None:
         self.model, self.method, self.layer = model, method, layer
         self.level: int | None = None
+        self._steps: dict[tuple[int, int], list[Step]] = {}  # by the input's size
         if method in CAM_METHODS:
             package()
             return
@@ -66,17 +68,19 @@ class HeatMapper:
             inputs: normalised images (N, C, H, W).
             classes: (N, M) int64, the findings of each image to be mapped.
         """
+        size = (inputs.shape[-2], inputs.shape[-1])
+        if size not in self._steps:
+            self._steps[size] = shrinking_steps(self.model.backbone, inputs)
+        steps = self._steps[size]
         if self.method in CAM_METHODS:
             maps = [
-                grad_cam(self.model, inputs, column.tolist(), self.method, self.layer)
+                grad_cam(self.model, inputs, column.tolist(), self.method, self.layer, steps)
                 for column in classes.unbind(1)
             ]
             return np.stack(maps, 1)
-        size = (inputs.shape[-2], inputs.shape[-1])
         with torch.no_grad():
-            levels = level_maps(
-                self.model.head, self.model.extract_feat(inputs), classes.to(inputs.device), size
-            )
+            feats = self.model.extract_feat(inputs)
+            levels = level_maps(self.model.head, feats, classes.to(inputs.device), size, steps)
             if self.level is None:
                 chosen = combined_map(levels, self.model.head.lam)
             else:

@@ -11,7 +11,7 @@ map of finding k is the :math:`\lambda`-weighted sum of the levels, brought to o
 
 .. math:: M_k = \sum_l \lambda_l \, \mathrm{up}(\mu_{lk})
 
-``up`` is bilinear, each cell of a level being a rectangle of the input (``align_corners=False``).
+``up`` is bilinear, each cell of a level at the centre of what it looks at (``receptive_field.py``).
 Units are those of the logits. The paper defines no such map; this is ours, after its equation.
 """
 
@@ -19,14 +19,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mlrfnet_mm.models import MRFCHead
 
-
-def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring score maps (N, M, h, w) to ``size`` (H, W)."""
-    return F.interpolate(scores, size=size, mode='bilinear', align_corners=False)
+from .receptive_field import Step, cell_shift, spread
 
 
 def pick(scores: Tensor, classes: Tensor) -> Tensor:
@@ -35,7 +31,11 @@ def pick(scores: Tensor, classes: Tensor) -> Tensor:
 
 
 def level_maps(
-    head: MRFCHead, feats: Sequence[Tensor], classes: Tensor, size: tuple[int, int]
+    head: MRFCHead,
+    feats: Sequence[Tensor],
+    classes: Tensor,
+    size: tuple[int, int],
+    steps: Sequence[Step] = (),
 ) -> Tensor:
     """Each level's map of some findings, (L, N, M, H, W), high resolution first.
 
@@ -44,8 +44,13 @@ def level_maps(
         feats: the levels after the neck, (N, C_l, h_l, w_l).
         classes: (N, M) indices of findings for each image.
         size: (H, W) of the input.
+        steps: of the backbone, see :func:`shrinking_steps`.
     """
-    return torch.stack([upsample(pick(s, classes), size) for s in head.score_maps(feats)])
+    maps = []
+    for scores in head.score_maps(feats):
+        shift = cell_shift(steps, size, (scores.shape[-2], scores.shape[-1]))
+        maps.append(spread(pick(scores, classes), size, shift))
+    return torch.stack(maps)
 
 
 def combined_map(levels: Tensor, lam: Sequence[float]) -> Tensor:

@@ -1,0 +1,122 @@
+"""Where in the input the cells of a feature map lie.
+
+A cell j of a map looks at the input around the place ``S·j + O``: strides and offsets of the layers
+before it, multiplied and summed. Where the strided convolutions have odd kernels and are padded on
+both sides, as in ResNet and Res2Net, O is 0. To enlarge a map as if its cells were tiles, which is
+the custom, is to assume O = (S - 1) / 2: then all that it shows lies half a stride too far right
+and down, 15.5 pixels of 224 at S = 32. Networks that cut the image into patches do have tiles.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Size = tuple[int, int]  # H, W
+POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+STRIDED = (nn.Conv2d, *POOLS, nn.Unfold)
+
+
+class Step(NamedTuple):
+    """One layer that makes the map smaller; output j has its centre at ``stride · j + offset``."""
+
+    source: Size
+    target: Size
+    kernel: int
+    stride: Size
+    offset: tuple[float, float]
+
+
+def pair(value: int | tuple[int, ...]) -> Size:
+    """A module's parameter for both directions."""
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def make_step(module: nn.Module, source: Size, target: Size | None) -> Step:
+    """Describe a convolution, pooling or unfolding by its parameters and its sizes.
+
+    Where the size does not fit the padding, the layer pads by itself as TensorFlow does, by what is
+    needed and the odd pixel at the end.
+    """
+    kernel, stride, padding = (
+        pair(getattr(module, key)) for key in ('kernel_size', 'stride', 'padding')
+    )
+    dilation = pair(getattr(module, 'dilation', 1))
+    sizes, offsets = [], []
+    for i in range(2):
+        reach = dilation[i] * (kernel[i] - 1)
+        size = (source[i] + 2 * padding[i] - reach - 1) // stride[i] + 1
+        before = padding[i]
+        if target and target[i] != size and not getattr(module, 'ceil_mode', False):
+            before = max((target[i] - 1) * stride[i] + reach + 1 - source[i], 0) // 2
+        sizes.append(target[i] if target else size)
+        offsets.append(reach / 2 - before)
+    return Step(source, (sizes[0], sizes[1]), max(kernel), stride, (offsets[0], offsets[1]))
+
+
+def shrinking_steps(backbone: nn.Module, inputs: Tensor) -> list[Step]:
+    """Steps of a backbone in the order of their calls, for one image."""
+    steps: list[Step] = []
+
+    def note(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        source = (args[0].shape[-2], args[0].shape[-1])
+        target = (output.shape[-2], output.shape[-1]) if output.ndim == 4 else None
+        step = make_step(module, source, target)
+        if step.target != source and max(step.stride) > 1:
+            steps.append(step)
+
+    handles = [m.register_forward_hook(note) for m in backbone.modules() if isinstance(m, STRIDED)]
+    try:
+        with torch.no_grad():
+            backbone(inputs[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return steps
+
+
+def cell_shift(steps: Iterable[Step], size: Size, level: Size) -> tuple[float, float]:
+    """How far down and right of their places a map's cells are when they are taken as tiles.
+
+    Of parallel layers between two sizes the one with the larger kernel counts: a shortcut takes a
+    corner of what its block looks at.
+
+    Args:
+        steps: of the backbone.
+        size: (H, W) of the input.
+        level: (H, W) of the map.
+
+    Returns:
+        Pixels of the input, y and x; zeros where no chain of steps leads from input to map.
+    """
+    steps = list(steps)
+    scale, offset, place = [1, 1], [0.0, 0.0], level
+    while place != size:
+        before = [step for step in steps if step.target == place]
+        if not before:
+            return 0.0, 0.0
+        step = max(before, key=lambda step: step.kernel)
+        for i in range(2):
+            offset[i] = step.offset[i] + step.stride[i] * offset[i]
+            scale[i] *= step.stride[i]
+        place = step.source
+    return (scale[0] - 1) / 2 - offset[0], (scale[1] - 1) / 2 - offset[1]
+
+
+def spread(maps: Tensor, size: Size, shift: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+    """Bring maps (N, M, h, w) to ``size`` (H, W): bilinear, cells where they belong.
+
+    Args:
+        maps: float.
+        size: (H, W).
+        shift: see :func:`cell_shift`; zeros take the cells as tiles.
+    """
+    places = []
+    for pixels, by in zip(size, shift, strict=True):
+        centres = torch.arange(pixels, device=maps.device, dtype=maps.dtype) + 0.5 + by
+        places.append(2 * centres / pixels - 1)  # a tile's edges are at -1 and 1
+    y, x = torch.meshgrid(*places, indexing='ij')
+    grid = torch.stack([x, y], -1).expand(len(maps), *size, 2)
+    return F.grid_sample(maps, grid, padding_mode='border', align_corners=False)
