@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mlrfnet_mm.analysis.pairing import split_stamp
+from mlrfnet_mm.analysis.paper import WHOLE
 from mlrfnet_mm.analysis.tables import Record, Table
 
 from .plan import Plan
@@ -92,9 +93,9 @@ def _record(result: RowResult, base: RowResult, results: Results) -> Record:
 def _paper_key(results: Results) -> str:
     """Data set and protocol as the paper's values name them; '' on a part of the test set."""
     assert results.test is not None
-    if any(record.get('partial_test') for row in results.rows for record in row.records):
-        return ''
-    return ' '.join(split_stamp(results.test.stamp)[:2])
+    key = ' '.join(split_stamp(results.test.stamp)[:2])
+    partial = any(record.get('partial_test') for row in results.rows for record in row.records)
+    return '' if partial or len(results.test.images) != WHOLE.get(key) else key
 
 
 def _stamp(results: Results, replicates: int) -> dict[str, str | int]:
