@@ -91,7 +91,7 @@ def plot_areas(
         if not np.isnan(float(by_finding[name][what.area])):
             curves[name] = what.points(y[known], predictions.scores[known, k])
     figure = (_grid if grid else _together)(what, curves, by_finding)
-    mean = f'{records[-1]["finding"]} {what.label} {cell(records[-1], what.area)}'
+    mean = f'{what.label}, {records[-1]["finding"]}: {cell(records[-1], what.area)}'
     unit = UNITS[predictions.unit]
     figure.suptitle(
         f'{what.title}: {predictions.stamp}, {len(predictions.images):,} {unit} of '
