@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The real data set if XRAY14_ROOT names it or data/ChestX-ray14 is there, else the phantom.
 XRAY14 := $(or $(XRAY14_ROOT),$(wildcard data/ChestX-ray14))
@@ -21,11 +22,11 @@ test: $(VENV)/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 # The same project on the maintained fork of the stack, in an environment of its own.
 test-onedl: $(VENV)-onedl/.done
-	$(VENV)-onedl/bin/python -m pytest tests/test_tools tests/test_engine
+	$(VENV)-onedl/bin/python $(PYTEST) tests/test_tools tests/test_engine
 
 phantom: $(VENV)/.done
 	$(BIN)/python tools/make_phantom.py --out data/phantom

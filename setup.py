@@ -45,6 +45,6 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
-        'dev': ['mlrfnet-mm[cam,dicom]', 'pytest', 'ruff', 'mypy'],
+        'dev': ['mlrfnet-mm[cam,dicom,lite0]', 'pytest', 'pytest-xdist', 'ruff', 'mypy'],
     },
 )

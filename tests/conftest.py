@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `reference`
 os.environ.setdefault('HF_HUB_OFFLINE', '1')  # no test asks a hub
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # test files run side by side, and threads spin
 
 
 class Evil:
@@ -40,7 +41,7 @@ def run():
         process = subprocess.run(
             [str(a) for a in args],
             cwd=cwd,
-            env={**os.environ, 'OMP_NUM_THREADS': '1', **(env or {})},
+            env={**os.environ, **(env or {})},
             timeout=timeout,
             capture_output=True,
             text=True,
