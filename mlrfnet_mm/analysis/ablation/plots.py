@@ -115,9 +115,9 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
     axes = scatter.add_subplot(projection='3d')
     done = ~np.isnan(auc)
     points = axes.scatter(*lam[done].T, c=auc[done], cmap=COLORS, s=120, depthshade=False)
-    axes.scatter(*lam[~done].T, marker='x', color=GREY)
+    axes.scatter(*lam[~done].T, marker='x', color=GREY, depthshade=False)
     ticks = [np.unique(column) for column in lam.T]
-    axes.set(xlabel='λ1 (28×28)', ylabel='λ2 (14×14)', zlabel='λ3 (7×7)')
+    axes.set(xlabel='λ1 (U2)', ylabel='λ2 (U3)', zlabel='λ3 (U4)')
     axes.set(xticks=ticks[0], yticks=ticks[1], zticks=ticks[2])
     axes.set_box_aspect(None, zoom=0.85)  # leaves room for the label of the vertical axis
     scatter.colorbar(points, ax=axes, label='mean AUC (×: not run)', shrink=0.7, pad=0.1)
