@@ -52,3 +52,15 @@ def run():
         return process
 
     return run
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are written, kept open."""
+    from mlrfnet_mm.analysis import drawing
+
+    kept = []
+    monkeypatch.setattr(drawing.plt, 'close', kept.append)
+    yield kept
+    monkeypatch.undo()
+    drawing.plt.close('all')

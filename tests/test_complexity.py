@@ -1,5 +1,6 @@
 import csv
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -69,3 +70,19 @@ def test_the_command(run, tmp_path):
         rows = {row['part']: row for row in csv.DictReader(file)}
     assert rows['total']['parameters'] == '23700305'
     assert rows['total']['size'] == '64'
+
+
+def test_quartiles_stand_in_their_columns():
+    times = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    found = complexity.Complexity(dict(head=(1, 2), total=(4, 8)), 16, times, 'd', 8, 3)
+    record = found.table('c.py').records[-1]
+    assert [record[f'{key}_ms'] for key in ('q1', 'median', 'q3')] == pytest.approx([200, 300, 400])
+
+
+class Slow(nn.Module):
+    def forward(self, x):
+        time.sleep(0.01)
+
+
+def test_the_clock_runs_while_the_model_does():
+    assert min(complexity._times(Slow(), torch.zeros(1), 2)) >= 0.01

@@ -6,11 +6,13 @@ import pytest
 import torch
 from conftest import ROOT, Evil
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 from test_configs import flatten
 
 from mlrfnet_mm.analysis.checkpoint import load_model
 from mlrfnet_mm.analysis.config_text import check_types, parse_config
 from mlrfnet_mm.analysis.pipeline import placing_pipeline
+from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS
 
 CONFIGS = [
     *sorted((ROOT / 'configs').glob('*.py')),
@@ -139,4 +141,25 @@ def test_a_checkpoint_with_an_evil_config_runs_nothing(tmp_path):
 def test_a_checkpoint_without_config_says_so(tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='carries no config'):
+        load_model(tmp_path / 'x.pth')
+
+
+def test_types_within_tuples_and_dotted_paths_are_looked_at():
+    with pytest.raises(ValueError, match=r'os\.system'):
+        check_types(dict(type='mmpretrain.ImageClassifier', neck=(dict(type='os.system'),)))
+    with pytest.raises(ValueError, match='no network'):
+        check_types(dict(type='mmpretrain.datasets.ImageClassifier'))
+
+
+def test_a_checkpoint_fits_wholly_and_names_its_own_classes(tmp_path):
+    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py')
+    cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
+    cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
+    state = MODELS.build(cfg.model).state_dict()
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=FINDINGS[::-1]))
+    torch.save(dict(meta=meta, state_dict=state), tmp_path / 'x.pth')
+    assert load_model(tmp_path / 'x.pth').classes == FINDINGS[::-1]
+    state.popitem()
+    torch.save(dict(meta=meta, state_dict=state), tmp_path / 'x.pth')
+    with pytest.raises(RuntimeError, match='does not fit the model of its config'):
         load_model(tmp_path / 'x.pth')

@@ -1,12 +1,17 @@
 """What the figures show, read back from matplotlib's own objects."""
 
+import json
 import sys
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 from test_analysis import write_log
 
 from mlrfnet_mm.analysis import curves, drawing, reliability_figure, roc_figure
@@ -30,16 +35,6 @@ def make(n=120, ties=False):
         classes=np.array(['Edema', 'Hernia', LONG]),
         stamp='ChestX-ray14 official/test',
     )
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that are written, kept open."""
-    kept = []
-    monkeypatch.setattr(drawing.plt, 'close', kept.append)
-    yield kept
-    monkeypatch.undo()
-    plt.close('all')
 
 
 @pytest.mark.parametrize('ties', [False, True])
@@ -134,6 +129,41 @@ def test_curves_mark_the_best_epochs(tmp_path, figures):
     mean, _ = right.get_lines()
     np.testing.assert_allclose(mean.get_ydata(), [0.55, 0.6, 0.65])
     assert [axes.get_xlabel() for axes in (left, right)] == ['epoch', 'epoch']
+
+
+def test_the_greatest_mean_is_marked_and_views_are_no_findings(tmp_path, figures):
+    write_log(tmp_path, '20260101_000000', [1, 2, 3])
+    (file,) = tmp_path.glob('*/vis_data/scalars.json')
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    for record, value in zip(records[2::3], (0.7, 0.9, 0.8), strict=True):
+        names = ('mean', 'Mass', 'frontal/mean', 'image/mean')
+        record.update({f'auc/{name}': value for name in names})
+    file.write_text('\n'.join(map(json.dumps, records)))
+    curves.plot_curves(tmp_path)
+    mass, _, best = figures[0].axes[1].get_lines()
+    assert mass.get_label() == 'each of 1 findings'
+    assert list(best.get_xdata()) == [2, 2] and best.get_label() == 'greatest mean, 0.900'
+
+
+@pytest.mark.parametrize('kind', ['roc', 'pr'])
+def test_a_grid_s_curve_and_chance(tmp_path, figures, kind):
+    p = make()
+    records = evaluate_predictions(p, replicates=5).tables[0].records
+    roc_figure.plot_areas(p, records, tmp_path / 'x', kind, grid=True)
+    *_, curve, chance = figures[0].axes[0].get_lines()  # Edema
+    y, scores = p.labels[:, 0], p.scores[:, 0]
+    if kind == 'roc':
+        across, up, _ = roc_curve(y, scores, drop_intermediate=False)
+        flat = [0, 1]
+    else:
+        up, across, _ = precision_recall_curve(y, scores)
+        flat = [y.mean(), y.mean()]
+    x, height = np.asarray(curve.get_data())
+    # corners only, without the points on a straight line between them
+    assert set(zip(x, height, strict=True)) <= set(zip(across, up, strict=True))
+    assert list(chance.get_ydata()) == pytest.approx(flat)
+    # average precision has steps, and each recall the precision at its own threshold
+    assert curve.get_drawstyle() == ('default' if kind == 'roc' else 'steps-pre')
 
 
 def test_the_command_draws_beside_its_input(run, tmp_path):

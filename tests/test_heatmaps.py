@@ -5,6 +5,7 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
+from mmpretrain.models import ResNetV1d
 from mmpretrain.registry import MODELS
 from scipy.ndimage import map_coordinates
 from torch import nn
@@ -16,7 +17,12 @@ from mlrfnet_mm.analysis.heatmaps.grad_cam import (
     grad_cam,
     tokens_to_map,
 )
-from mlrfnet_mm.analysis.heatmaps.receptive_field import cell_shift, shrinking_steps, spread
+from mlrfnet_mm.analysis.heatmaps.receptive_field import (
+    cell_shift,
+    make_step,
+    shrinking_steps,
+    spread,
+)
 from mlrfnet_mm.datasets.chestxray14_boxes import Box
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.evaluation.localisation import detect, localise, peak
@@ -111,10 +117,11 @@ def test_a_smaller_map_shows_the_same_places(shape, side):
     y, x = np.mgrid[:64, :64].astype(np.float32)
     matrix, size = shrunk(geometry, shape, side)
     assert max(size) == min(side, max(shape))
-    heat = to_image(2 * x - 3 * y, matrix, size)
     rows, columns = ((np.arange(n) + 0.5) * (64 / n) - 0.5 for n in size)
     inner = np.s_[2:-2, 2:-2]
-    np.testing.assert_allclose(heat[inner], (2 * columns - 3 * rows[:, None])[inner], atol=0.2)
+    # each axis by itself: in a sum of both the errors could cancel
+    np.testing.assert_allclose(to_image(x, matrix, size)[inner] - columns[2:-2], 0, atol=0.05)
+    np.testing.assert_allclose(to_image(y, matrix, size)[inner] - rows[2:-2, None], 0, atol=0.05)
 
 
 def test_ten_crops_are_refused():
@@ -308,3 +315,42 @@ def test_tokens():
         tokens_to_map(torch.zeros(2, 5))
     with pytest.raises(ValueError, match='no map'):
         tokens_to_map(torch.zeros(2, 8, 5))
+
+
+def test_a_dilated_kernel_reaches_further():
+    step = make_step(nn.Conv2d(1, 1, 3, 2, padding=2, dilation=2), (64, 64), (32, 32))
+    assert step.offset == (0, 0)
+
+
+def test_shortcuts_with_pooling_do_not_count():
+    """ResNet-D's shortcuts pool 2 by 2, beside kernels of 3."""
+    net = ResNetV1d(depth=50, out_indices=(1, 2, 3))
+    net.eval()
+    steps = shrinking_steps(net, torch.zeros(1, 3, 64, 64))
+    assert cell_shift(steps, (64, 64), (2, 2)) == (15.5, 15.5)
+
+
+def test_grad_cam_is_moved_from_tiles_to_centres(mlrfnet):
+    pytest.importorskip('pytorch_grad_cam')
+    torch.manual_seed(3)
+    x = torch.randn(1, 3, 96, 96)
+    tiles = grad_cam(mlrfnet, x, [2], 'gradcam')[0]
+    moved = HeatMapper(mlrfnet, 'gradcam')(x, torch.tensor([[2]]))[0, 0]  # by 15.5 pixels
+    between = (tiles[:-1, :-1] + tiles[1:, :-1] + tiles[:-1, 1:] + tiles[1:, 1:]) / 4
+    np.testing.assert_allclose(moved[:-16, :-16], between[15:, 15:], atol=1e-5)
+
+
+def test_the_layer_is_the_one_asked_for(mlrfnet):
+    pytest.importorskip('pytorch_grad_cam')
+    x = torch.randn(1, 3, 64, 64)
+    steps = shrinking_steps(mlrfnet.backbone, x)
+    expected = grad_cam(mlrfnet, x, [2], 'gradcam', 'backbone.layer3', steps)
+    found = HeatMapper(mlrfnet, 'gradcam', 'backbone.layer3')(x, torch.tensor([[2]]))[:, 0]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_mapper_takes_inputs_of_any_size_in_turn(mlrfnet):
+    mapper, classes = HeatMapper(mlrfnet), torch.tensor([[2]])
+    mapper(torch.randn(1, 3, 64, 64), classes)
+    x = torch.randn(1, 3, 96, 96)
+    np.testing.assert_array_equal(mapper(x, classes), HeatMapper(mlrfnet)(x, classes))

@@ -15,6 +15,7 @@ from mlrfnet_mm.analysis.report import write_report
 from mlrfnet_mm.analysis.report_page import Absent, Section, html_page
 from mlrfnet_mm.analysis.report_run import read_run
 from mlrfnet_mm.analysis.report_sections import config_difference
+from mlrfnet_mm.analysis.statistics import evaluate_predictions
 from mlrfnet_mm.analysis.tables import Table
 
 CONFIG = 'configs/mlrfnet_phantom.py'
@@ -189,3 +190,25 @@ def test_every_text_is_escaped():
 def test_the_config_of_the_last_training_is_taken(work_dir):
     assert read_run(work_dir).config_name == 'mlrfnet_phantom'
     assert read_run(work_dir).config.train_cfg.max_epochs == 4
+
+
+def test_the_seed_is_that_of_the_intervals(work_dir):
+    page = write_report(work_dir, replicates=20, seed=7)[1].read_text()
+    p = read_run(work_dir).scored('predictions.npz')
+    for row in evaluate_predictions(p, replicates=20, seed=7).tables[0].rows():
+        assert '| ' + ' | '.join(row[:3]) in page and row[3] in page
+    assert '| test: seed | 7 |' in page
+
+
+def test_calibration_is_judged_on_the_test_predictions(work_dir):
+    page = write_report(work_dir, replicates=20)[1].read_text()
+    fitted = 'platt calibration fitted on ChestX-ray14 official/val'
+    assert f'### ChestX-ray14 official/test: {fitted}' in page
+
+
+def test_the_config_is_that_of_the_last_training(work_dir):
+    write_log(work_dir, '20260102_000000', [3])
+    cfg = Config.fromfile(CONFIG)
+    cfg.train_cfg.max_epochs = 9
+    cfg.dump(work_dir / '20260102_000000/vis_data/config.py')
+    assert read_run(work_dir).config.train_cfg.max_epochs == 9

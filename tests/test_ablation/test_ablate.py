@@ -4,7 +4,9 @@ import copy
 import csv
 import json
 import shutil
+import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,12 +19,13 @@ from mlrfnet_mm.analysis.ablation import (
     Settings,
     build_plan,
     execute,
+    fingerprint,
     finished,
     list_runs,
     write_report,
 )
 from mlrfnet_mm.analysis.ablation.description import read_description
-from mlrfnet_mm.analysis.ablation.fingerprint import data_fingerprint
+from mlrfnet_mm.analysis.ablation.fingerprint import data_fingerprint, table_digests
 from mlrfnet_mm.analysis.ablation.plan import rebase
 from mlrfnet_mm.analysis.ablation.results import collect
 from mlrfnet_mm.analysis.paper import WHOLE
@@ -138,6 +141,43 @@ def test_runs_on_another_config_are_refused_or_moved_aside(phantom, tools, work,
     assert go(runs, tools, work, redo=True) == []
     assert len(calls(work)) == 2
     assert len(list((work / 'base').glob('seed0_until_*'))) == 1
+
+
+def test_a_run_on_other_processes_is_another_run(phantom, tools, work):
+    runs = list_runs(plan_of(phantom), [0], work, ['base'])
+    go(runs, tools, work)
+    with pytest.raises(ValueError, match='processes were 1, are 2'):
+        go(runs, tools, work, processes=2)
+
+
+def test_other_test_images_stand_in_no_table(phantom, tools, work):
+    plan = plan_of(phantom)
+    go(list_runs(plan, [0], work, ROWS[:2]), tools, work)
+    file = work / ROWS[1] / 'seed0/predictions.npz'
+    p = Predictions.load(file)
+    replace(p, images=np.array([f'other_{name}' for name in p.images])).save(file)
+    with pytest.raises(ValueError, match=f'row {ROWS[1]}, seed 0 cannot stand in one table'):
+        collect(plan, [0], work, 5)
+
+
+def test_a_seed_counts_once(phantom, work):
+    with pytest.raises(ValueError, match='one is there twice: 0 1 0'):
+        list_runs(plan_of(phantom), [0, 1, 0], work)
+
+
+def test_foreign_files_are_left_in_peace(phantom, tools, work):
+    runs = list_runs(plan_of(phantom), [0], work, ['base'])
+    runs[0].folder.mkdir(parents=True)
+    (runs[0].folder / 'epoch_1.pth').touch()
+    with pytest.raises(ValueError, match=r'holds files, and no run of tools/ablate\.py'):
+        go(runs, tools, work)
+
+
+def test_label_tables_and_lists_make_the_fingerprint(tmp_path):
+    names = ['labels.csv', 'labels.csv.gz', 'split.json', 'test_list.txt']
+    for name in [*names, 'image.png']:
+        (tmp_path / name).write_text(name)
+    assert list(table_digests(tmp_path)) == names
 
 
 def test_changed_labels_are_other_data(phantom, tools, work, tmp_path):
@@ -392,3 +432,18 @@ def test_one_row_for_real(run, phantom, tmp_path):
     page = (tmp_path / 'out/table10_on_mlrfnet_phantom.md').read_text()
     assert '| ResNet-50 | — | 0.' in page and '| DenseNet-121 | — | not run |' in page
     assert '1 of 1 runs are done already' in run(*command).stdout
+
+
+def test_a_changed_source_is_no_clean_commit(monkeypatch, tmp_path):
+    def git(*args):
+        subprocess.run(['git', '-C', tmp_path, *args], check=True, capture_output=True)
+
+    git('init')
+    (tmp_path / 'x.py').write_text('1')
+    git('add', '.')
+    git('-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-m', 'x')
+    monkeypatch.setattr(fingerprint, '__file__', str(tmp_path / 'x.py'))
+    clean = fingerprint.commit()
+    assert len(clean) >= 7 and not clean.endswith('-dirty')
+    (tmp_path / 'x.py').write_text('2')
+    assert fingerprint.commit() == f'{clean}-dirty'

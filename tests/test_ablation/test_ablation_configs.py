@@ -173,3 +173,16 @@ def test_the_paper_s_values():
         found = {row: tuple(paper.get(key) for key in keys) for row, paper in papers.items()}
         assert found == rows
         assert all(set(paper) <= set(keys) for paper in papers.values())
+
+
+def test_a_row_that_the_description_forgets_is_named(tmp_path):
+    base = dict(label='base', config=str(ROOT / 'configs/mlrfnet_xray14.py'))
+    (tmp_path / 'table.json').write_text(json.dumps(dict(title='T', base=base)))
+    (tmp_path / 'row.py').write_text("_base_ = 'x.py'\n")
+    with pytest.raises(ValueError, match=r'row\.py lies in the folder and is no row'):
+        build_plan(tmp_path)
+
+
+def test_an_option_may_drop_all_weights_and_not_name_others():
+    with pytest.raises(ValueError, match='sets what row'):
+        build_plan(ROOT / 'configs/ablations/table10', None, ['model.backbone.init_cfg=Kaiming'])

@@ -182,3 +182,18 @@ def test_another_file_by_that_name(tmp_path):
     (tmp_path / 'x.dcm').write_bytes(b'x' * 300)
     with pytest.raises(ValueError, match='no DICM preamble'):
         read_dicom(tmp_path / 'x.dcm')
+
+
+def test_padding_is_a_stored_value_before_any_rescale(tmp_path):
+    pixels = RAMP // 4 + 500
+    pixels[:10] = 0
+    rescale = dict(RescaleSlope=1, RescaleIntercept=-1024)
+    path = write_dicom(tmp_path / 'x.dcm', pixels, PixelPaddingValue=0, **rescale)
+    inner = pixels[10:].astype(float)
+    expected = np.rint(255 * (inner - inner.min()) / np.ptp(inner))
+    np.testing.assert_array_equal(read_dicom(path).pixels[10:], expected)
+
+
+def test_a_spacing_of_zero_is_none(tmp_path):
+    tags = dict(PixelSpacing=[0, 0], ImagerPixelSpacing=[0.2, 0.2], WindowCenter=1, WindowWidth=9)
+    assert read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, **tags)).spacing == (0.2, 0.2)

@@ -186,9 +186,11 @@ def test_a_tiff_s_white_may_be_zero(tmp_path, dtype, white_is_zero):
     np.testing.assert_array_equal(found, 255 - expected if inverted else expected)
 
 
-def test_a_tiff_of_several_pages_is_refused(tmp_path):
-    page = Image.fromarray(np.zeros((8, 8), np.uint8))
+@pytest.mark.parametrize(('dtype', 'magic'), [('u1', b'II*'), ('>u2', b'MM\0*')])
+def test_a_tiff_of_several_pages_is_refused(tmp_path, dtype, magic):
+    page = Image.fromarray(np.zeros((8, 8), dtype))
     page.save(tmp_path / 'x.tiff', save_all=True, append_images=[page])
+    assert (tmp_path / 'x.tiff').read_bytes().startswith(magic)
     with pytest.raises(ValueError, match='the TIFF has 2 pages'):
         read_grey(tmp_path / 'x.tiff')
 

@@ -3,7 +3,7 @@ import os
 import pytest
 from mmengine.config import Config
 
-from mlrfnet_mm.engine.launch import check_keys, resolve_checkpoint
+from mlrfnet_mm.engine.launch import check_keys, check_validation_data, resolve_checkpoint
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,19 @@ def test_checkpoint_from_a_work_dir(tmp_path):
     assert resolve_checkpoint(str(tmp_path)) == str(new)
     with pytest.raises(FileNotFoundError, match='no checkpoint .*nowhere.pth'):
         resolve_checkpoint(str(tmp_path / 'nowhere.pth'))
+
+
+def splits(**parts):
+    one = dict(type='A', protocol='p', split='train', pipeline=[])
+    return Config({f'{key}_dataloader': dict(dataset={**one, **v}) for key, v in parts.items()})
+
+
+def test_the_test_split_does_not_choose_the_epoch():
+    val, test = dict(split='val'), dict(split='test')
+    check_validation_data(splits(train={}, val=val, test=test))
+    check_validation_data(splits(train={}, test=test))
+    with pytest.raises(ValueError, match=r'val_dataloader\.dataset: set one in all'):
+        check_validation_data(splits(train={}, val=dict(protocol='q', **val), test=test))
+    # another pipeline, such as ten crops, makes no other split
+    with pytest.raises(ValueError, match="split is 'test', as for the test"):
+        check_validation_data(splits(train={}, val=test, test=dict(pipeline=[1], **test)))

@@ -3,6 +3,7 @@
 import itertools
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset, Dataset
 
-from mlrfnet_mm.engine.hooks import fold_batch_norm
+from mlrfnet_mm.engine.hooks import FiniteLossHook, fold_batch_norm
 from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, torch_load_mode
 
 N = 22  # does not divide by the batch size of 4
@@ -423,3 +424,19 @@ def test_batch_norm_is_folded(backbone):
         for ours, theirs in zip(model(image), expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_loss_that_is_no_number_is_seen_at_once_and_at_every_interval(bad):
+    hook = FiniteLossHook(50)
+
+    def step(number, loss):
+        runner = SimpleNamespace(iter=number)
+        hook.after_train_iter(runner, 0, None, dict(loss=torch.tensor(loss)))
+
+    for number in (0, 49):
+        step(number, 1.0)
+        with pytest.raises(FloatingPointError, match=f'at iteration {number + 1}'):
+            step(number, bad)
+    for number in (1, 50):
+        step(number, bad)  # looking waits for the device, so not at every iteration

@@ -17,6 +17,7 @@ from mmpretrain.registry import MODELS
 from scipy.special import expit, logit
 
 import mlrfnet_mm
+from mlrfnet_mm.analysis import predict_files
 from mlrfnet_mm.analysis.decisions import ranked
 from mlrfnet_mm.analysis.xray_files import list_files
 from mlrfnet_mm.datasets import ChestXray14
@@ -300,3 +301,30 @@ def test_localise_command(checkpoint, phantom, run, tmp_path):
     assert NOTICE in (tmp_path / 'localisation.md').read_text()
     assert (tmp_path / 'localisation_1.png').is_file()
     assert (tmp_path / 'localisation_1.svg').is_file()
+
+
+def test_the_patient_is_kept_to_itself_and_the_image_keeps_its_shape(checkpoint, tmp_path):
+    ramp = np.linspace(0, 4095, 40 * 80).astype(np.uint16).reshape(40, 80)
+    path = write_dicom(tmp_path / 'x.dcm', ramp, WindowCenter=2048, WindowWidth=4096)
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    result = inferencer(path, heatmap=True, top=1)
+    assert result['images'][0].patient == {} and 'patient' not in result['predictions'][0]
+    assert result['predictions'][0]['size'] == [80, 40]
+    (heat,) = result['visualization'][0].values()
+    assert heat.shape == (40, 80)
+    asked = inferencer(path, with_patient=True)
+    assert asked['images'][0].patient == dict(name='Doe^Jane', id='MRN-4711')
+
+
+def test_labels_are_found_by_the_file_s_name(checkpoint, images, tmp_path, monkeypatch):
+    seen, draw = [], predict_files.scores_figure
+
+    def look(xray, findings, truth, stamp):
+        seen.append(truth)
+        return draw(xray, findings, truth, stamp)
+
+    monkeypatch.setattr(predict_files, 'scores_figure', look)
+    options = predict_files.Options(scores=True, labels={images[0].name: ['Mass']})
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    predict_files.predict_files(inferencer, images[:2], tmp_path, options)
+    assert seen == [['Mass'], None]
