@@ -45,6 +45,7 @@ def test_phantom_boxes(phantom):
         (HEADER + 'b.png,Mass,1,2,nan,4\n', 'line 2: the box x=1, y=2, w=nan'),
         (HEADER + 'b.png,Mass,1000,2,30,4\n', 'leaves the frame of 1024'),
         (HEADER + 'b.png,Mass,1,2,0,4\n', 'has no area'),
+        (HEADER + 'b.png,Mass,1,2,3,0\n', 'has no area'),
         (HEADER + GOOD + GOOD, 'line 3: a second Infiltration box of a.png, after line 2'),
         ('image,label\n', "got 'image,label'"),
     ],
@@ -60,3 +61,8 @@ def test_faults_name_the_row(tmp_path, text, message):
 def test_no_table(tmp_path):
     with pytest.raises(FileNotFoundError, match='BBox_List_2017.csv'):
         read_boxes(tmp_path)
+
+
+def test_a_box_may_fill_the_frame(tmp_path):
+    (tmp_path / 'boxes.csv').write_text(HEADER + 'a.png,Mass,0,0,1024,1024\n')
+    assert read_boxes(tmp_path / 'boxes.csv')[0][2:6] == (0, 0, 1024, 1024)

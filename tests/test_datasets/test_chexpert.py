@@ -495,3 +495,22 @@ def test_no_folder_to_prepare(tmp_path):
     for root in (tmp_path, tmp_path / 'none'):
         with pytest.raises(FileNotFoundError, match=r'no train.csv and no valid.csv in'):
             SOURCES['chexpert'].list_images(root)
+
+
+def test_draws_are_by_study_and_not_by_folder(tmp_path):
+    def draws(root):
+        dataset = CheXpert(str(root), policy='LSR-Ones')
+        dataset.set_draws(0, 0)
+        return [dataset.get_data_info(i)['gt_score'][1] for i in range(2)]
+
+    path = 'train/patient00002/study{}/view1_frontal.jpg'  # equal file names
+    rows = [row(path.format(study), '1.0', '-1.0') for study in (1, 2)]
+    first, second = draws(write(tmp_path / 'x', rows))
+    assert first != second
+    assert [first, second] == draws(write(tmp_path / 'y', rows))
+
+
+def test_the_summary_counts_positive_and_uncertain(tiny):
+    # rows of patient 1: No Finding 1.0, Enlarged Cardiomediastinum -1.0, the rest 0.0 or blank
+    expected = 'No Finding 2 (0), Enlarged Cardiomediastinum 0 (2), Cardiomegaly 0 (0), '
+    assert f'images: {expected}' in CheXpert(str(tiny))._summary

@@ -11,6 +11,7 @@ import pytest
 from mlrfnet_mm.datasets import MIMICCXR
 from mlrfnet_mm.datasets.chexpert_tables import FINDINGS, SCORED
 from mlrfnet_mm.datasets.image_files import SOURCES
+from mlrfnet_mm.datasets.mimic_cxr_tables import read_split
 from mlrfnet_mm.datasets.preparation import prepare_store
 
 # Columns as published: the labels in alphabetical order, not CheXpert's.
@@ -144,7 +145,8 @@ def change(images, at, **values):
         (change(IMAGES, 6, patient=10000032), r'patient 10000032 .* is in .*train'),
         (change(IMAGES, 0, split='val'), r"image a-1 has 'val' in column 'split'"),
         (change(IMAGES, 0, patient='p1'), r"image a-1 has subject_id 'p1'"),
-        ([*IMAGES, IMAGES[0]], r'second row of a-1|study 50000001 is there already'),
+        (change(IMAGES, 5, patient=10000032), r'patient 10000032 .* is in .*train'),
+        (change(IMAGES, 0, study='x1'), r"image a-1 has subject_id '10000032' and study_id 'x1'"),
         (IMAGES[5:], r'official/train is empty'),
     ],
 )
@@ -190,3 +192,44 @@ def test_a_prepared_folder_is_found(tmp_path):
         np.testing.assert_array_equal(stored[i]['img'], plain[i]['img'])
     with pytest.raises(FileNotFoundError, match='no .*/files'):
         SOURCES['mimic-cxr'].list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('chexpert', 'line 6: study 50000001 is there already'),
+        ('split', 'line 9: image a-1 has a row already, at line 2'),
+        ('metadata', 'line 9: a second row of a-1'),
+    ],
+)
+def test_a_repeated_row_is_refused_in_each_table(tmp_path, name, message):
+    root = write(tmp_path / 'x')
+    path = root / f'mimic-cxr-2.0.0-{name}.csv'
+    path.write_text(path.read_text() + path.read_text().splitlines()[1] + '\n')
+    with pytest.raises(ValueError, match=message):
+        MIMICCXR(str(root))
+
+
+def test_tables_of_two_versions_are_refused(tmp_path):
+    root = write(tmp_path / 'x')
+    path = root / 'mimic-cxr-2.0.0-chexpert.csv'
+    path.write_text(path.read_text().replace('10000032,50000001', '10000033,50000001'))
+    with pytest.raises(ValueError, match='study 50000001 is of patient 10000032, in .* 10000033'):
+        MIMICCXR(str(root))
+
+
+def test_as_many_unlabelled_studies_as_published_are_fine(tmp_path, monkeypatch):
+    monkeypatch.setattr('mlrfnet_mm.datasets.mimic_cxr_tables.MAX_UNLABELLED', 1)
+    assert len(MIMICCXR(str(write(tmp_path / 'x', without=[50000001])))) == 3
+
+
+def test_a_split_without_any_label_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='no labels for 1 studies of test'):
+        read_split(write(tmp_path / 'x', without=[50000004]), 'test')
+
+
+def test_no_draws_outside_of_training(tmp_path):
+    root = write(tmp_path / 'x', change(IMAGES, 5, labels={'Edema': '-1.0'}))
+    dataset = MIMICCXR(str(root), split='validate', policy='LSR-Ones')
+    dataset.set_draws(0, 0)
+    assert np.isnan(dataset.get_data_info(0)['gt_score'][FINDINGS.index('Edema')])

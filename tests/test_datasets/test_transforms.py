@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import struct
 from pathlib import Path
 
 import cv2
@@ -571,3 +572,14 @@ def test_real_originals_equal_the_colour_chain():
         for transform in transforms:
             theirs = transform(theirs)
         np.testing.assert_array_equal(np.repeat(ours[..., None], 3, -1), theirs['img'])
+
+
+def test_a_tiff_that_pillow_does_not_know_is_refused(tmp_path):
+    """16 bits, the high byte first, and white as 0: OpenCV reads it, and black for white."""
+    tags = [(256, 8), (257, 8), (258, 16), (259, 1), (262, 0), (273, 122), (277, 1), (278, 8)]
+    entries = b''.join(struct.pack('>HHIHH', tag, 3, 1, value, 0) for tag, value in tags)
+    entries += struct.pack('>HHII', 279, 4, 1, 128)
+    data = b'MM\0*' + struct.pack('>IH', 8, 9) + entries + bytes(4)
+    (tmp_path / 'x.tiff').write_bytes(data + np.arange(64, dtype='>u2').tobytes())
+    with pytest.raises(ValueError, match='a kind that Pillow does not know'):
+        read_grey(tmp_path / 'x.tiff')

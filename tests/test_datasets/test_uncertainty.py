@@ -127,3 +127,13 @@ def test_codes_of_a_row(style):
 def test_another_value_names_its_column(value):
     with pytest.raises(ValueError, match=f"has {value!r} in column 'Edema', a label is 1.0"):
         encode_labels(*5 * ['1.0'], value, *8 * [''])
+
+
+def test_a_mix_draws_its_soft_classes_only():
+    edema, codes = FINDINGS.index('Edema'), np.full(14, UNCERTAIN, np.uint8)
+    policy = limits({'default': 'U-Zeros', 'Edema': 'LSR-Ones'})
+    drawn = np.stack([targets(codes, policy, dict(draw=(0, 0, i))) for i in range(20)])
+    assert len(set(drawn[:, edema])) == 20
+    assert (np.delete(drawn, edema, 1) == 0).all()
+    unknown = np.isnan(targets(codes, policy, None))
+    assert unknown[edema] and unknown.sum() == 1

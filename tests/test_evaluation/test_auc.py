@@ -69,3 +69,8 @@ def test_table_names_every_class():
     assert ['Edema', '200', f'{labels[:, 0].sum():.0f}', '0.8765'] in lines
     assert ['Hernia', '200', f'{labels[:, 1].sum():.0f}', 'undefined'] in lines
     assert lines[-1] == ['mean', '(without', '1', 'undefined)', '0.8765']
+
+
+def test_the_table_counts_known_labels():
+    text = auc_table(np.array([0.9]), np.array([[1.0], [0.0], [np.nan]]), ['Mass'])
+    assert ['Mass', '2', '1', '0.9000'] in [line.split() for line in text.splitlines()]

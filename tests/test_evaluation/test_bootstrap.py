@@ -51,12 +51,13 @@ def test_replicates_equal_scikit_learn_under_the_same_weights(ties, unknown, swa
     np.testing.assert_allclose(ap, expected, rtol=1e-6)
 
 
-def test_large_counts_are_exact_too(monkeypatch):
+# The same AUCs with every patient so many times as often; sums around and beyond float32's 2^24.
+@pytest.mark.parametrize('times', [30_011, 99_991])
+def test_large_counts_are_exact_too(monkeypatch, times):
     scores, labels, patients = draw(ties=True)
     expected = bootstrap_auc(scores, labels, patients, 10)
-    drawn = patient_weights(patients, 10)
-    # Every patient 100,000 times as often: the same AUCs, but sums beyond float32's 2^24.
-    monkeypatch.setattr(module, 'patient_weights', lambda *_: (drawn[0], drawn[1] * 100_000))
+    index, weights = patient_weights(patients, 10)
+    monkeypatch.setattr(module, 'patient_weights', lambda *_: (index, weights * times))
     np.testing.assert_allclose(bootstrap_auc(scores, labels, patients, 10), expected, rtol=1e-12)
 
 
@@ -162,3 +163,8 @@ def test_a_replicate_without_negatives_has_neither_area():
     assert (weights[:, 0] == 0).any()
     np.testing.assert_array_equal(np.isnan(auc[:, 0]), one_sided)
     np.testing.assert_array_equal(np.isnan(ap[:, 0]), one_sided)
+
+
+def test_p_is_over_the_defined_replicates():
+    draws = np.r_[np.ones(9), np.full(90, np.nan)]
+    assert bootstrap_p(draws) == pytest.approx(2 / 10)

@@ -152,11 +152,13 @@ def test_unknown_bins_are_refused(kwargs):
 
 
 CALIBRATION = Calibration(
-    ('Edema', 'Hernia'), 'platt', np.array([2.5, np.nan]), np.array([-1 / 3, np.nan]), 'X a/val'
-)
+    ('Edema', 'Hernia'), 'platt', np.array([2.5, np.nan]), np.array([-1 / 3, np.nan]), 'X a/val',
+    '0123456789ab',
+)  # fmt: skip
 THRESHOLDS = Thresholds(
-    ('Edema', 'Hernia'), 'youden', np.array([0.1 + 0.2, np.nan]), 'calibrated', 'X a/val'
-)
+    ('Edema', 'Hernia'), 'youden', np.array([0.1 + 0.2, np.nan]), 'calibrated', 'X a/val',
+    '0123456789ab',
+)  # fmt: skip
 
 
 @pytest.mark.parametrize('original', [CALIBRATION, THRESHOLDS], ids=['calibration', 'thresholds'])
@@ -211,3 +213,24 @@ def test_apply_is_the_formula_and_checks_its_input():
         CALIBRATION.apply(np.array([-2.0, 0.5]))
     with pytest.raises(ValueError, match="one of platt, temperature, got 'isotonic'"):
         fit_calibration(np.zeros((2, 1)), np.zeros((2, 1)), 'isotonic')
+
+
+def test_tiny_and_great_scores_keep_their_order():
+    calibration = Calibration(('a',), 'platt', np.array([1.0]), np.array([0.0]), '')
+    scores = [1e-30, 1e-9, 1e-7, 0.5, 1 - 2.0**-22, 1 - 2.0**-23]
+    p = calibration.apply(np.array(scores, np.float32)[:, None])
+    assert (np.diff(p, axis=0) > 0).all()
+
+
+@pytest.mark.parametrize('strategy', ['uniform', 'quantile'])
+def test_unknown_labels_do_not_count_in_the_errors(strategy):
+    scores, labels = made(500)
+    unknown = labels.copy()
+    unknown[::3] = np.nan
+    kept = ~np.isnan(unknown[:, 0])
+    some = scores[kept], labels[kept]
+    assert brier_score(scores, unknown) == pytest.approx(brier_score(*some))
+    found = calibration_error(scores, unknown, strategy=strategy)
+    assert found == pytest.approx(calibration_error(*some, strategy=strategy))
+    curve = reliability_curve(scores[:, 0], unknown[:, 0], 15, strategy)
+    assert curve.images.sum() == kept.sum()

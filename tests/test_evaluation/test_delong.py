@@ -133,3 +133,17 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.04])), [0.02, np.nan, 0.04])
     np.testing.assert_allclose(holm(np.array([0.6, np.nan, 0.7])), [1, np.nan, 1])
     assert np.isnan(holm(np.array([np.nan, np.nan]))).all()
+
+
+def test_unknown_labels_do_not_count_in_the_test():
+    (a, labels), (b, _) = draw(), draw(seed=1)
+    labels[:40, 1] = np.nan
+    assert delong_test(a, b, labels)[1] == delong_test(a[40:], b[40:], labels[40:])[1]
+
+
+def test_one_swapped_pair_has_a_p_value():
+    labels = np.repeat([[1.0], [0.0]], 2000, axis=0)
+    best = np.arange(4000.0, 0, -1)[:, None]
+    other = best.copy()
+    other[[1999, 2000]] = other[[2000, 1999]]  # difference 1 / mn, variance 2 / (mn)²
+    assert delong_test(best, other, labels) == pytest.approx(2 * norm.sf(0.5**0.5), rel=1e-3)

@@ -116,3 +116,34 @@ def test_bootstrap_draws_patients():
         drawn = rng.choice(np.unique(patients), 12)
         plain.append(np.concatenate([values[patients == p] for p in drawn]).mean(0))
     np.testing.assert_allclose(draws[:, 0].std(0), np.std(plain, 0), rtol=0.06)
+
+
+def test_a_value_at_the_level_is_in():
+    heat = np.zeros((3, 9), np.float32)
+    heat[1, 1], heat[1, 4], heat[1, 7] = 60, 180, 255
+    assert detect(heat).tolist() == [[x, 1, 1, 1] for x in (1, 4, 7, 4, 7)]
+
+
+def test_regions_that_touch_at_corners_are_one():
+    assert detect(np.eye(4)).tolist() == [[0, 0, 4, 4]] * 2
+
+
+def test_equal_areas_stay_in_the_smaller_tercile():
+    tercile, edges = size_terciles(np.array([1.0, 1, 2, 2, 3, 3, 4]))
+    assert edges.tolist() == [2, 3] and tercile.tolist() == [0, 0, 0, 0, 1, 1, 2]
+
+
+def test_a_peak_on_the_far_edges_is_in_the_box():
+    heat = np.zeros((6, 6))
+    heat[2, 3] = 1  # its centre is at (3.5, 2.5)
+    assert localise(heat, (2.5, 1.5, 1, 1)).hit
+    assert not localise(heat, (2.4, 1.5, 1, 1)).hit
+    assert not localise(heat, (2.5, 1.4, 1, 1)).hit
+
+
+def test_the_seed_decides_the_replicates():
+    rng = np.random.default_rng(0)
+    data = rng.random((60, 2)), dict(all=np.ones(60, bool)), rng.integers(0, 12, 60)
+    first, again, other = (grouped_means(*data, 20, seed)[1] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

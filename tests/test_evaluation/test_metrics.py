@@ -86,3 +86,9 @@ def test_predictions_with_a_pickle_are_refused(tmp_path):
     with pytest.raises(ValueError, match='allow_pickle'):
         Predictions.load(tmp_path / 'evil.npz')
     assert not (tmp_path / 'called').exists()
+
+
+def test_the_checkpoint_is_saved(tmp_path):
+    metric = MultiLabelAUC(out=str(tmp_path / 'p.npz'), checkpoint='0123456789ab')
+    evaluate(metric, make_samples())
+    assert Predictions.load(tmp_path / 'p.npz').checkpoint == '0123456789ab'

@@ -216,3 +216,28 @@ def test_predictions_without_studies_cannot_be_read_per_study(saved, tmp_path):
     with pytest.raises(ValueError, match='frontal ones are not known'):
         plain.frontal()
     assert load_predictions(tmp_path / 'plain.npz', 'auto').unit == 'image'
+
+
+def test_a_study_is_pooled_by_its_maximum_unless_asked_otherwise():
+    scores = np.array([[0.2], [0.6]])
+    assert pool_studies(scores, np.ones((2, 1)), np.array(['a', 'a']))[0] == 0.6
+
+
+@pytest.mark.parametrize('missing', ['study_id', 'view'])
+def test_one_image_without_study_or_view_is_refused(missing):
+    samples = to_samples(make(4))
+    del samples[1][missing]
+    with pytest.raises(ValueError, match='no study_id or no view'):
+        evaluate(samples)
+
+
+def test_frontal_is_neither_lateral_nor_other():
+    views = np.array(['Frontal', 'Lateral', 'Other'] * 2)
+    names = np.array([f'{i}.png' for i in range(6)])
+    frontal = Predictions(
+        np.zeros((6, 2)), np.zeros((6, 2)), names, names, np.array(['Edema', 'Mass']),
+        'MIMIC-CXR official/test', views=views, studies=np.array(list('aaabbb')),
+    ).frontal()  # fmt: skip
+    assert frontal.images.tolist() == ['0.png', '3.png']
+    assert frontal.studies.tolist() == ['a', 'b'] and frontal.views.tolist() == ['Frontal'] * 2
+    assert len(frontal.scores) == len(frontal.labels) == len(frontal.patients) == 2

@@ -145,3 +145,35 @@ def test_other_classes_are_refused():
     val = make('val', seed=1)
     with pytest.raises(ValueError, match='classes differ'):
         operating_points(make(), replace(val, classes=val.classes[::-1]), replicates=2)
+
+
+@pytest.mark.parametrize('rule', ['youden', 'f1', 'sensitivity=0.9'])
+def test_unknown_labels_do_not_choose(rule):
+    p = make()
+    labels = p.labels.copy()
+    labels[::3] = np.nan
+    known = ~np.isnan(labels[:, 0])
+    np.testing.assert_array_equal(
+        choose_thresholds(p.scores, labels, rule),
+        choose_thresholds(p.scores[known], labels[known], rule),
+    )
+
+
+def test_ties_are_not_broken_by_rounding():
+    # sensitivity - (1 - specificity) is 1/3 - 0 at 0.6 and 3/3 - 2/3 at 0.2, in floats greater
+    scores = np.array([[0.6], [0.5], [0.4], [0.3], [0.2], [0.1]])
+    labels = np.array([[1.0], [0], [0], [1], [1], [0]])
+    assert choose_thresholds(scores, labels, 'youden') == 0.6
+
+
+def test_macro_averages_are_over_the_scored():
+    def part(p):
+        columns = {key: getattr(p, key)[:, [0, 2]] for key in ('scores', 'labels')}
+        return replace(p, **columns, classes=p.classes[[0, 2]])
+
+    p, val = make(), make('val', seed=1)
+    scored = replace(p, scored=np.array(['Edema', 'Mass']))
+    found = operating_points(scored, val, replicates=60)
+    expected = operating_points(part(p), part(val), replicates=60)
+    np.testing.assert_allclose(found.macro, expected.macro)
+    np.testing.assert_allclose(found.macro_interval, expected.macro_interval)

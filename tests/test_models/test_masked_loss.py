@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
-from torch import nan
+from torch import nan, nn
 
 from mlrfnet_mm.models import BiasedFocalLoss, MaskedLoss
 
@@ -150,3 +150,27 @@ def test_an_unknown_reduction_is_refused():
     logits, target = draw()
     with pytest.raises(ValueError, match="reduction must be one of .*'median'"):
         MaskedLoss(LOSSES['bce'][0])(logits, target, reduction_override='median')
+
+
+class Naive(nn.Module):
+    """Cross-entropy without care for saturation: its slope at p = 0 and 1 is infinite."""
+
+    def forward(self, x, y, reduction_override=None):
+        p = x.sigmoid()
+        return -y * p.log() - (1 - y) * (1 - p).log()
+
+
+class Row(nn.Module):
+    def forward(self, x, y, reduction_override=None):
+        return (x - y).square().mean(1, keepdim=True)
+
+
+def test_an_infinite_slope_at_an_unknown_target_is_masked():
+    logits = torch.tensor([[200.0, 0.5], [-200.0, 0.5]], requires_grad=True)
+    MaskedLoss(Naive())(logits, torch.tensor([[nan, 1.0], [nan, 0.0]])).backward()
+    assert (logits.grad[:, 0] == 0).all() and logits.grad.isfinite().all()
+
+
+def test_a_loss_for_each_row_is_refused():
+    with pytest.raises(ValueError, match=r'Row gives losses of shape \(6, 1\)'):
+        MaskedLoss(Row())(torch.zeros(N, K), torch.zeros(N, K))

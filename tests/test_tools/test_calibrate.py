@@ -11,6 +11,7 @@ from mlrfnet_mm.analysis import calibrate
 from mlrfnet_mm.evaluation import (
     Calibration,
     Thresholds,
+    brier_score,
     calibration_error,
     choose_thresholds,
     fit_calibration,
@@ -73,3 +74,29 @@ def test_scores_that_run_against_the_labels_get_no_threshold():
     table = calibrate.calibration_table(calibration, val)
     assert 'run against the labels on validation: Edema, Mass' in table.notes[2]
     assert 'the set that it was fitted on: optimistic' in table.title
+
+
+def test_every_column_of_the_table():
+    val, test = make('val', n=300, seed=1), make(n=300)
+    test.labels[::4, 2] = np.nan
+    calibration, _ = calibrate.fit(val)
+    row = calibrate.calibration_table(calibration, val, test).records[2]  # Mass
+    known = ~np.isnan(test.labels[:, 2])
+    y = test.labels[known, 2:]
+    assert row['prevalence'] == pytest.approx(y.mean())
+    for when, values in dict(before=test.scores, after=calibration.apply(test.scores)).items():
+        p = values[:, 2:].astype(float)
+        assert row[f'mean_{when}'] == pytest.approx(p.mean())
+        p = p[known]
+        assert row[f'ece_{when}'] == pytest.approx(calibration_error(p, y)[0])
+        equal = calibration_error(p, y, strategy='quantile')[0]
+        assert row[f'ece_equal_count_{when}'] == pytest.approx(equal)
+        assert row[f'brier_{when}'] == pytest.approx(brier_score(p, y)[0])
+    with pytest.raises(ValueError, match='holds 300 images of the test file'):
+        calibrate.calibration_table(calibration, val, val)
+
+
+def test_the_checkpoint_is_handed_on():
+    val = replace(make('val', n=300, seed=1), checkpoint='0123456789ab')
+    for part in calibrate.fit(val):
+        assert part.checkpoint == '0123456789ab'

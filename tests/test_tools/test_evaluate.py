@@ -177,6 +177,10 @@ def test_validation_must_be_of_the_same_protocol_and_of_other_images():
         ),
         (dict(images=changed(TEST.images, 3, 'test_000.png')), r'test_000\.png is in it 2 times'),
         (dict(patients=TEST.patients[:50]), '90 images, 50 patients and 3 classes do not fit'),
+        (dict(studies=np.array(['s'] * 89)), 'do not fit'),
+        (dict(views=np.array(['Frontal'] * 89)), 'do not fit'),
+        (dict(labels=TEST.labels[:50]), 'do not fit'),
+        (dict(scores=TEST.scores[:, :2]), 'do not fit'),
     ],
 )
 def test_broken_files_are_named(tmp_path, change, message):

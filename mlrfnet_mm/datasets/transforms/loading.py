@@ -11,7 +11,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmengine.logging import print_log
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mlrfnet_mm.registry import TRANSFORMS
 
@@ -136,9 +136,13 @@ def _tiff_page(data: bytes) -> Any:
     """Tags of a TIFF's only page.
 
     Raises:
-        ValueError: several pages.
+        ValueError: several pages, or a kind that Pillow does not know.
     """
-    with Image.open(BytesIO(data)) as file:
+    try:
+        file = Image.open(BytesIO(data))
+    except UnidentifiedImageError:
+        raise ValueError('the TIFF is of a kind that Pillow does not know; give a PNG') from None
+    with file:
         pages = getattr(file, 'n_frames', 1)
         if pages > 1:
             raise ValueError(f'the TIFF has {pages} pages; give one of them')
