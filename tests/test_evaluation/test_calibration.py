@@ -234,3 +234,8 @@ def test_unknown_labels_do_not_count_in_the_errors(strategy):
     assert found == pytest.approx(calibration_error(*some, strategy=strategy))
     curve = reliability_curve(scores[:, 0], unknown[:, 0], 15, strategy)
     assert curve.images.sum() == kept.sum()
+
+
+def test_bins_are_fifteen_unless_asked_otherwise():
+    scores, labels = made(700)
+    assert calibration_error(scores, labels) == calibration_error(scores, labels, bins=15)

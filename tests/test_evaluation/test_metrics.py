@@ -91,4 +91,5 @@ def test_predictions_with_a_pickle_are_refused(tmp_path):
 def test_the_checkpoint_is_saved(tmp_path):
     metric = MultiLabelAUC(out=str(tmp_path / 'p.npz'), checkpoint='0123456789ab')
     evaluate(metric, make_samples())
-    assert Predictions.load(tmp_path / 'p.npz').checkpoint == '0123456789ab'
+    checkpoint = Predictions.load(tmp_path / 'p.npz').checkpoint
+    assert isinstance(checkpoint, str) and checkpoint == '0123456789ab'
