@@ -19,7 +19,7 @@ from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mlrfnet_mm.engine.hooks import fold_batch_norm
+from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 
 
 def parse_args() -> argparse.Namespace:
@@ -89,8 +89,8 @@ def main() -> None:
         networks['MLRFNet, compiled'] = compiled
     tests = dict(networks)
     tests['MLRFNet, BatchNorm folded'] = folded = copy.deepcopy(networks['MLRFNet'])
-    fold_batch_norm(folded)
     device = next(folded.parameters()).device
+    fold_batch_norm(folded, torch.randn(2, 3, 224, 224, device=device))
     name = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'
     print(f'{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}')
     print('\n| step | network | median s | spread s | ratio to stock |\n|---|---|---|---|---|')

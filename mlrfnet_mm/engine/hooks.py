@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.cnn import fuse_conv_bn
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.utils import apply_to
-from mmpretrain.models.backbones.res2net import Bottle2neck
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 from mlrfnet_mm.registry import HOOKS
 
 
@@ -218,22 +215,17 @@ class FiniteLossHook(Hook):
 class FuseBatchNormHook(Hook):
     """Fold each BatchNorm into the convolution before it, for a test run (``--fuse-conv-bn``).
 
-    The same function to float rounding, with fewer passes over the features. mmcv folds neighbours;
-    Res2Net keeps its 3x3 convolutions and their BatchNorms in two lists, folded here.
+    The same function to float rounding, with fewer passes over the features; compared on the first
+    batch of the test, see :func:`~mlrfnet_mm.models.fold_batch_norm.fold_batch_norm`.
     """
 
     def before_test(self, runner: Runner) -> None:
-        """Fold, after the checkpoint is loaded."""
+        """Fold, after the checkpoint is loaded.
+
+        Raises:
+            RuntimeError: the folded network computes something else.
+        """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        fold_batch_norm(model)
-
-
-def fold_batch_norm(model: nn.Module) -> None:
-    """Fold BatchNorms into convolutions, in place; the model is in evaluation mode afterwards."""
-    model.eval()  # not in the next line: mmpretrain's ResNet returns None here
-    fuse_conv_bn(model)
-    for block in model.modules():
-        if isinstance(block, Bottle2neck):
-            for i, (conv, norm) in enumerate(zip(block.convs, block.bns, strict=True)):
-                block.convs[i] = fuse_conv_bn_eval(conv, norm)
-                block.bns[i] = nn.Identity()
+        inputs = model.data_preprocessor(next(iter(runner.test_dataloader)), False)['inputs']
+        folded, found = fold_batch_norm(model, inputs[:, 0] if inputs.ndim == 5 else inputs)
+        runner.logger.info(f'folded {folded} of {found} BatchNorms')

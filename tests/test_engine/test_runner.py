@@ -14,7 +14,7 @@ from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset, Dataset
 
-from mlrfnet_mm.engine.hooks import FiniteLossHook, fold_batch_norm
+from mlrfnet_mm.engine.hooks import FiniteLossHook
 from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, torch_load_mode
 
 N = 22  # does not divide by the batch size of 4
@@ -394,36 +394,6 @@ def test_draws_know_seed_and_epoch(tmp_path, wrapped, by_epoch):
     used = used.datasets[0] if wrapped else used
     # one long "epoch" must not repeat the draws of every pass: the workers' generators draw then
     assert used.told == ([(7, 0), (7, 1), (7, 2)] if by_epoch else [])
-
-
-@pytest.mark.parametrize(
-    'backbone',
-    [
-        dict(type='mmpretrain.Res2Net', depth=50, scales=4, base_width=26, deep_stem=False,
-             avg_down=False, out_indices=(1, 2, 3)),
-        dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3)),
-    ],
-)  # fmt: skip
-def test_batch_norm_is_folded(backbone):
-    from mmengine.registry import MODELS as MMENGINE_MODELS
-    from mmengine.runner.utils import set_random_seed
-
-    set_random_seed(0)
-    model = MMENGINE_MODELS.build(backbone)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # as after a training
-            module.running_mean.normal_(std=0.1)
-            module.running_var.uniform_(0.5, 2)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(std=0.1)
-    model.train(False)
-    image = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        expected = model(image)
-        fold_batch_norm(model)
-        for ours, theirs in zip(model(image), expected, strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
