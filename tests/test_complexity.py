@@ -86,3 +86,14 @@ class Slow(nn.Module):
 
 def test_the_clock_runs_while_the_model_does():
     assert min(complexity._times(Slow(), torch.zeros(1), 2)) >= 0.01
+
+
+def test_a_config_in_mmpretrain_s_own_style(tmp_path):
+    (tmp_path / 'plain.py').write_text(
+        "default_scope = 'mmpretrain'\n"
+        "model = dict(type='ImageClassifier', backbone=dict(type='ResNet', depth=18), "
+        "neck=dict(type='GlobalAveragePooling'), "
+        "head=dict(type='LinearClsHead', num_classes=1000, in_channels=512))\n"
+    )
+    whole = complexity.measure(tmp_path / 'plain.py', size=32, runs=1).parts['total']
+    assert whole[0] == 11_689_512  # torchvision's resnet18

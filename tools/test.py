@@ -1,9 +1,15 @@
 """Test a checkpoint: python tools/test.py CONFIG CHECKPOINT [--out predictions.npz]."""
 
 import argparse
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import MethodType
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpretrain.models import ImageClassifier
 
 from mlrfnet_mm.engine.launch import (
     add_common_arguments,
@@ -12,7 +18,9 @@ from mlrfnet_mm.engine.launch import (
     load_config,
     resolve_checkpoint,
 )
-from mlrfnet_mm.engine.other_data import SHARED, use_other_data
+from mlrfnet_mm.engine.other_data import geometry_steps, use_other_data
+from mlrfnet_mm.evaluation import MultiLabelAUC
+from mlrfnet_mm.models import TenCropClassifier
 
 
 def parse_args() -> argparse.Namespace:
@@ -55,9 +63,11 @@ def main() -> None:
         use_ten_crops(cfg)
     if args.fuse_conv_bn:
         cfg.setdefault('custom_hooks', []).append(dict(type='mlrfnet_mm.FuseBatchNormHook'))
-    if args.out:
-        save_predictions(cfg, args.out)
     runner = build_runner(cfg)
+    if args.ten_crop:
+        average_crops(runner)
+    if args.out:
+        save_predictions(runner, args.out)
     runner.test()
     if is_main_process():
         print(f'checkpoint  {cfg.load_from}')
@@ -67,38 +77,52 @@ def main() -> None:
 
 
 def use_ten_crops(cfg: Config) -> None:
-    """Test on ten crops of each image.
+    """Test on ten crops of each image: the pipeline; the model follows in :func:`average_crops`.
 
     Raises:
-        ValueError: a model or a pipeline that has no such test.
+        ValueError: a pipeline that has no such test.
     """
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    geometry = [step for step in pipeline if step['type'] == 'mlrfnet_mm.XrayGeometry']
-    if cfg.model.type != 'mmpretrain.ImageClassifier' or len(geometry) != 1:
+    for step in geometry_steps(cfg, '--ten-crop'):
+        step['crop'] = 'ten'
+
+
+def average_crops(runner: Runner) -> None:
+    """Let the built model predict as :class:`mlrfnet_mm.TenCropClassifier` does.
+
+    Raises:
+        ValueError: a model that is not an ImageClassifier.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not isinstance(model, ImageClassifier):
         raise ValueError(
-            '--ten-crop needs a model of type mmpretrain.ImageClassifier and one '
-            f'mlrfnet_mm.XrayGeometry in the test pipeline, got {cfg.model.type} and '
-            f'{[step["type"] for step in pipeline]}'
+            f'--ten-crop needs an mmpretrain.ImageClassifier, the model is {type(model).__name__}'
         )
-    cfg.model.type = 'mlrfnet_mm.TenCropClassifier'
-    geometry[0]['crop'] = 'ten'
+    model.predict = MethodType(TenCropClassifier.predict, model)
 
 
-def save_predictions(cfg: Config, out: str) -> None:
+def save_predictions(runner: Runner, out: str) -> None:
     """Tell the evaluator's MultiLabelAUC or StudyAUC to save its predictions.
 
     Raises:
         ValueError: another suffix than .npz, or no such metric in the config.
+        OSError: a folder that cannot be written to.
     """
     if not out.endswith('.npz'):
         raise ValueError(f'--out must end in .npz, got {out}')
-    metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    known = ('mlrfnet_mm.MultiLabelAUC', 'mlrfnet_mm.StudyAUC', *SHARED.values())
-    writers = [metric for metric in metrics if metric.type in known]
+    metrics = runner.test_loop.evaluator.metrics
+    writers = [metric for metric in metrics if isinstance(metric, MultiLabelAUC)]
     if not writers:
-        raise ValueError(f'--out needs {" or ".join(known)} in test_evaluator; there is none')
+        names = [type(metric).__name__ for metric in metrics]
+        raise ValueError(
+            '--out needs an mlrfnet_mm.MultiLabelAUC or mlrfnet_mm.StudyAUC in test_evaluator, '
+            f'which has {names}'
+        )
+    folder = Path(out).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder):  # fails now, not after the whole test
+        pass
     writers[0].out = out
-    writers[0].checkpoint = checkpoint_digest(cfg.load_from)
+    writers[0].checkpoint = checkpoint_digest(runner.cfg.load_from)
 
 
 if __name__ == '__main__':

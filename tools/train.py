@@ -14,7 +14,6 @@ from mlrfnet_mm.engine.launch import (
     check_validation_data,
     load_config,
 )
-from mlrfnet_mm.engine.machine import find_batch_size
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,11 +32,6 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by batch size x processes / base batch size',
     )
-    parser.add_argument(
-        '--auto-batch-size',
-        action='store_true',
-        help="the largest batch that fits the GPU, instead of the config's; a change of the recipe",
-    )
     return parser.parse_args()
 
 
@@ -53,9 +47,6 @@ def main() -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
-    if args.auto_batch_size:
-        cfg.train_dataloader.batch_size = find_batch_size(cfg)
-        print(f'batch size  {cfg.train_dataloader.batch_size}')
     runner = build_runner(cfg)
     runner.train()
     if is_main_process():

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DATASETS, init_default_scope
 from mmpretrain.models import ImageClassifier
-from mmpretrain.registry import DATASETS, MODELS
+from mmpretrain.registry import MODELS
 
 from mlrfnet_mm.engine.launch import checkpoint_digest, resolve_checkpoint
+from mlrfnet_mm.engine.parts import leaf_datasets, part_class
 from mlrfnet_mm.engine.runner import check_plain, torch_load_mode
 
 from .config_text import check_types, parse_config
@@ -110,8 +111,11 @@ def _name(meta: dict[str, Any], config: str | Path | Config | None) -> str:
 def _classes(path: Path, dataset: dict[str, Any], cfg: Config) -> tuple[str, ...]:
     """The names that the checkpoint was trained with, else those of the config's data set."""
     names = dataset.get('classes')
-    if names is None and (kind := DATASETS.get(cfg.test_dataloader.dataset.type)) is not None:
-        names = kind.METAINFO.get('classes')
+    if names is None:
+        scope = cfg.get('default_scope', 'mmpretrain')
+        for data in leaf_datasets(cfg.test_dataloader.dataset):
+            kind = part_class(DATASETS, data.get('type'), scope)
+            names = names or getattr(kind, 'METAINFO', {}).get('classes')
     if not names:
         raise ValueError(f'{path} does not name its findings, nor does the data set of its config')
     return tuple(names)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from mmengine.analysis import FlopAnalyzer
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -100,6 +100,7 @@ def measure(config: str | Path, size: int = 224, device: str = 'cpu', runs: int 
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f'torch cannot use device {device!r}: {error}') from error
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build(cfg.model).to(place).eval()
     channels = input_channels(model)
     image = torch.zeros(1, channels, size, size, device=place)

@@ -4,12 +4,17 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmpretrain.datasets import PackInputs
 from mmpretrain.registry import TRANSFORMS
+
+from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
+from mlrfnet_mm.engine.parts import is_part, part_class
 
 META = ('img_path', 'patient_id', 'geometry', 'ori_shape')
 
 
-STEPS = ['mlrfnet_mm.LoadXray', 'mlrfnet_mm.XrayGeometry', 'mmpretrain.PackInputs']
+STEPS = (LoadXray, XrayGeometry, PackInputs)
 PLACING = {'type', 'scale', 'crop_size', 'crop', 'pad_val', 'corners'}  # no random ones
 
 
@@ -20,14 +25,21 @@ def placing_pipeline(cfg: Config) -> list[dict[str, Any]]:
         ValueError: other steps, which might move pixels without a word of it in ``geometry`` (or
             run what a stranger's config says); a random or a tenfold crop.
     """
+    scope = cfg.get('default_scope', 'mmpretrain')
     steps = [dict(step) for step in cfg.test_dataloader.dataset.pipeline]
     geometry = steps[1] if len(steps) > 1 else {}
-    good = [step.get('type') for step in steps] == STEPS and not set(geometry) - PLACING
-    if not good or geometry.get('crop', 'centre') != 'centre':
+    good = len(steps) == len(STEPS) and all(
+        is_part(MMENGINE_TRANSFORMS, step.get('type'), scope, kind)
+        for step, kind in zip(steps, STEPS, strict=True)
+    )
+    if not good or set(geometry) - PLACING or geometry.get('crop', 'centre') != 'centre':
         raise ValueError(
-            f"the test pipeline must be {', '.join(STEPS)}, the second with crop='centre' and "
-            f'without random changes, got {steps}'
+            'the test pipeline must be mlrfnet_mm.LoadXray, mlrfnet_mm.XrayGeometry and '
+            "mmpretrain.PackInputs, the second with crop='centre' and without random changes, "
+            f'got {steps}'
         )
+    for step, kind in zip(steps, STEPS, strict=True):
+        step['type'] = part_class(MMENGINE_TRANSFORMS, step['type'], scope) or kind
     steps[-1]['meta_keys'] = META
     return steps
 

@@ -1,7 +1,6 @@
 """Plain checkpoints, early stopping that survives a resume, repeatable draws, finite losses."""
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.utils import apply_to
 
+from mlrfnet_mm.engine.machine import parts
 from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 from mlrfnet_mm.registry import HOOKS
 
@@ -163,15 +163,6 @@ class SeedDrawsHook(Hook):
         for dataset in parts(runner.train_dataloader.dataset):
             if hasattr(dataset, 'set_draws'):
                 dataset.set_draws(runner.seed, runner.epoch)
-
-
-def parts(dataset: Any) -> Iterator[Any]:
-    """Yield a data set, and those inside if it is one of mmengine's wrappers."""
-    yield dataset
-    inside = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
-    for part in inside:
-        if part is not None:
-            yield from parts(part)
 
 
 @HOOKS.register_module()

@@ -5,13 +5,17 @@ import inspect
 import os
 import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS
+from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
+
+from mlrfnet_mm.engine.parts import leaf_datasets, part_class
 
 # What a runner reads: its own arguments, and the keys that it looks up in the whole config.
 RUNNER_KEYS = {
@@ -74,30 +78,58 @@ def load_config(args: Namespace) -> Config:
     return cfg
 
 
-def check_validation_data(cfg: Config) -> None:
-    """Refuse a validation that is not of the training's protocol, or on the data of the test.
+# What decides how images are read, not which: loaders that differ in these hold the same ones.
+READING = {'pipeline', 'test_mode', 'lazy_init', 'serialize_data', 'max_refetch', 'prepared'}
+READING |= {'policy', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo'}
 
-    The result's stamp would hide that the epoch was chosen there.
+
+def check_validation_data(cfg: Config) -> None:
+    """Refuse a validation of another protocol than the training's, and images that serve twice.
+
+    Training, validation and test must have different images: the result's stamp would hide that
+    the epoch was chosen on the test, or that the model has seen it. Wrappers are looked into.
 
     Raises:
         ValueError: such a config.
     """
-    train, val, test = (
-        (cfg.get(f'{part}_dataloader') or {}).get('dataset') or {}
-        for part in ('train', 'val', 'test')
-    )
-    protocols = [part.get('protocol') for part in (train, val)]
-    if 'split' in train and 'split' in val and protocols[0] != protocols[1]:
-        raise ValueError(
-            f'protocol is {protocols[0]!r} in train_dataloader.dataset, {protocols[1]!r} in '
-            'val_dataloader.dataset: set one in all, {train,val,test}_dataloader.dataset.protocol=…'
-        )
-    same = val and all(val.get(key) == test.get(key) for key in ('type', 'protocol', 'split'))
-    if same and 'split' in val:
-        raise ValueError(
-            f'val_dataloader.dataset.split is {val["split"]!r}, as for the test: choose the epoch '
-            "on another one (on CheXpert the paper's habit is protocol=select-on-valid, split=val)"
-        )
+    scope = cfg.get('default_scope')
+    parts = {
+        name: list(leaf_datasets((cfg.get(f'{name}_dataloader') or {}).get('dataset')))
+        for name in ('train', 'val', 'test')
+    }
+    for train, val in product(parts['train'], parts['val']):
+        same = _kind(train, scope) == _kind(val, scope)
+        if same and train.get('protocol') != val.get('protocol'):
+            raise ValueError(
+                f'protocol is {train.get("protocol")!r} in train_dataloader.dataset, '
+                f'{val.get("protocol")!r} in val_dataloader.dataset: set one in all, '
+                '{train,val,test}_dataloader.dataset.protocol=…'
+            )
+    for first, second in combinations(parts, 2):
+        for one, other in product(parts[first], parts[second]):
+            if _images(one, scope) != _images(other, scope):
+                continue
+            found = f'split is {other["split"]!r}' if 'split' in other else f'data is {other}'
+            hint = (
+                "choose the epoch on another one (on CheXpert the paper's habit is "
+                'protocol=select-on-valid, split=val)'
+                if first == 'val'
+                else 'the numbers would be of images that the model was trained on'
+            )
+            raise ValueError(
+                f'{second}_dataloader.dataset: {found}, as for the '
+                f'{"training" if first == "train" else "validation"}: {hint}'
+            )
+
+
+def _kind(dataset: Mapping[str, Any], scope: str | None) -> Any:
+    return part_class(DATASETS, dataset.get('type'), scope) or dataset.get('type')
+
+
+def _images(dataset: Mapping[str, Any], scope: str | None) -> dict[str, Any]:
+    """What decides which images a data set's config means."""
+    rest = {key: value for key, value in dataset.items() if key not in READING}
+    return {**rest, 'type': _kind(dataset, scope)}
 
 
 def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:

@@ -1,15 +1,16 @@
-"""Settings that depend on the machine and not on the method: workers, memory, batch size."""
+"""Settings that depend on the machine and not on the method: workers, memory, collation."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import DATASETS, DefaultScope
 
-MOST_WORKERS = 8  # one of them feeds 2,500 images a second from a prepared store
+from mlrfnet_mm.datasets.xray_dataset import XrayDataset
+from mlrfnet_mm.engine.parts import is_part, leaf_datasets
+
+MOST_WORKERS = 8  # docs/performance.md has what one of them delivers
 
 
 def loader_defaults() -> dict[str, Any]:
@@ -33,12 +34,36 @@ def cores() -> int:
 def complete_loader(loader: Mapping[str, Any]) -> dict[str, Any]:
     """Fill what a data loader's config leaves open with :func:`loader_defaults`.
 
-    What the config says stays as it is; ``num_workers=0`` leaves nothing to persist.
+    What the config says stays as it is; ``num_workers=0`` leaves nothing to persist. The images of
+    this project's data sets are stacked in the worker (``default_collate``): one tensor is handed
+    over instead of one for each image.
     """
     filled = {**loader_defaults(), **loader}
     if filled['num_workers'] == 0 and 'persistent_workers' not in loader:
         filled['persistent_workers'] = False
+    if 'collate_fn' not in loader and _all_ours(loader.get('dataset')):
+        filled['collate_fn'] = dict(type='default_collate')
     return filled
+
+
+def _all_ours(dataset: Any) -> bool:
+    """Whether a loader's data set, built or as a config, holds this project's only."""
+    if isinstance(dataset, Mapping):
+        current = DefaultScope.get_current_instance()
+        scope = current.scope_name if current else None
+        leaves = list(leaf_datasets(dataset))
+        return all(is_part(DATASETS, leaf.get('type'), scope, XrayDataset) for leaf in leaves)
+    leaves = [d for d in parts(dataset) if not hasattr(d, 'dataset') and not hasattr(d, 'datasets')]
+    return all(isinstance(leaf, XrayDataset) for leaf in leaves)
+
+
+def parts(dataset: Any) -> Iterator[Any]:
+    """Yield a data set, and those inside if it is one of mmengine's wrappers."""
+    yield dataset
+    inside = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    for part in inside:
+        if part is not None:
+            yield from parts(part)
 
 
 def describe() -> str:
@@ -46,62 +71,3 @@ def describe() -> str:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     defaults = ', '.join(f'{key}={value}' for key, value in loader_defaults().items())
     return f'Machine: {cores()} cores, {device}. Data loaders, where the config is open: {defaults}'
-
-
-def largest_batch(fits: Callable[[int], bool], step: int = 8, limit: int = 1024) -> int:
-    """Return the largest multiple of ``step`` up to ``limit`` that fits, by doubling and halving.
-
-    Args:
-        fits: whether a batch of this size fits; assumed true for all below one that does.
-        step: the result is a multiple of it.
-        limit: the largest size that is tried.
-
-    Raises:
-        ValueError: not even ``step`` fits.
-    """
-    low, high = 0, step
-    while high <= limit and fits(high):
-        low, high = high, 2 * high
-    high = min(high, limit + step)
-    while high - low > step:
-        middle = (low + high) // 2 // step * step
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    if not low:
-        raise ValueError(f'not even a batch of {step} fits into the memory')
-    return low
-
-
-def find_batch_size(cfg: Config) -> int:
-    """Find the largest training batch for the GPU: forward and backward on the config's images.
-
-    A tenth of the memory is left for the optimizer and the allocator's own gaps.
-
-    Raises:
-        ValueError: this machine has no GPU (without one the system would end the process instead
-            of saying that memory is short).
-    """
-    if not torch.cuda.is_available():
-        raise ValueError(
-            '--auto-batch-size needs a GPU, and torch sees none on this machine: leave it out, or '
-            'set train_dataloader.batch_size'
-        )
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    model = MODELS.build(cfg.model).cuda().train()
-    torch.cuda.set_per_process_memory_fraction(0.9)
-
-    def fits(size: int) -> bool:
-        try:
-            batch = pseudo_collate([dataset[i % len(dataset)] for i in range(size)])
-            losses = model(**model.data_preprocessor(batch, True), mode='loss')
-            model.parse_losses(losses)[0].backward()
-        except torch.cuda.OutOfMemoryError:
-            return False
-        finally:
-            model.zero_grad(set_to_none=True)
-            torch.cuda.empty_cache()
-        return True
-
-    try:
-        return largest_batch(fits)
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)

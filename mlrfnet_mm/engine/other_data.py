@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import METRICS, TRANSFORMS
 
+from mlrfnet_mm.datasets.transforms import XrayGeometry
+from mlrfnet_mm.engine.parts import is_part, leaf_datasets
 from mlrfnet_mm.engine.runner import check_plain, torch_load_mode
+from mlrfnet_mm.evaluation import MultiLabelAUC, StudyAUC
 
-SHARED = {
-    'mlrfnet_mm.MultiLabelAUC': 'mlrfnet_mm.SharedAUC',
-    'mlrfnet_mm.StudyAUC': 'mlrfnet_mm.SharedStudyAUC',
-}
-GEOMETRY = 'mlrfnet_mm.XrayGeometry'
+SHARED = {StudyAUC: 'mlrfnet_mm.SharedStudyAUC', MultiLabelAUC: 'mlrfnet_mm.SharedAUC'}
 
 
 def use_other_data(cfg: Config, other: Config, options: Mapping[str, Any] | None = None) -> None:
@@ -33,22 +33,26 @@ def use_other_data(cfg: Config, other: Config, options: Mapping[str, Any] | None
             one XrayGeometry, another metric than MultiLabelAUC or StudyAUC.
     """
     meta = training_data(cfg.load_from, bool(cfg.get('trust_checkpoint', False)))
-    size = copy.deepcopy(_geometry(cfg))
+    size = copy.deepcopy(geometry_steps(cfg, '--on')[0])
+    scope = other.get('default_scope')
     cfg.test_dataloader = copy.deepcopy(other.test_dataloader)
-    step = _geometry(cfg)
-    step.clear()
-    step.update(size)
+    for step in geometry_steps(cfg, '--on', scope):
+        step.clear()
+        step.update(size)
     chosen = {k: v for k, v in (options or {}).items() if k.startswith('test_dataloader.')}
     cfg.merge_from_dict(chosen)
     metrics = other.test_evaluator
     metrics = copy.deepcopy(metrics if isinstance(metrics, list) else [metrics])
     for metric in metrics:
-        if metric.type not in SHARED:
+        shared = [
+            name for kind, name in SHARED.items() if is_part(METRICS, metric.type, scope, kind)
+        ]
+        if not shared:
             raise ValueError(
-                f'--on takes test_evaluator of {" or ".join(SHARED)}, {other.filename} has '
-                f'{metric.type}'
+                f'--on needs a test_evaluator of {" or ".join(k.__name__ for k in SHARED)}, '
+                f'{other.filename} has {metric.type}'
             )
-        metric.type = SHARED[metric.type]
+        metric.type = shared[0]
         metric.update(model_classes=meta['classes'], trained_on=meta['stamp'])
     cfg.test_evaluator = metrics
 
@@ -72,12 +76,26 @@ def training_data(checkpoint: str, trust: bool = False) -> dict[str, Any]:
     return dict(classes=tuple(meta['classes']), stamp='{dataset} {protocol}/{split}'.format(**meta))
 
 
-def _geometry(cfg: Config) -> Any:
-    """The one XrayGeometry of the test pipeline."""
-    steps = cfg.test_dataloader.dataset.pipeline
-    found = [step for step in steps if step['type'] == GEOMETRY]
-    if len(found) != 1:
-        raise ValueError(
-            f'--on needs one {GEOMETRY} in each test pipeline, got {[s["type"] for s in steps]}'
-        )
-    return found[0]
+def geometry_steps(cfg: Config, option: str, scope: str | None = None) -> list[Any]:
+    """The XrayGeometry of the test pipeline, one of each data set inside a wrapper.
+
+    Args:
+        cfg: with a test_dataloader.
+        option: what needs it, for the error.
+        scope: of the type names; None is the config's ``default_scope``.
+
+    Raises:
+        ValueError: none or several in a pipeline.
+    """
+    found = []
+    for dataset in leaf_datasets(cfg.test_dataloader.dataset):
+        steps = dataset.get('pipeline', [])
+        scope = scope or cfg.get('default_scope')
+        geometry = [s for s in steps if is_part(TRANSFORMS, s['type'], scope, XrayGeometry)]
+        if len(geometry) != 1:
+            raise ValueError(
+                f'{option} needs one mlrfnet_mm.XrayGeometry in each test pipeline, got '
+                f'{[s["type"] for s in steps]}'
+            )
+        found += geometry
+    return found

@@ -5,6 +5,7 @@ from collections import Counter
 import torch
 from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import fuse_conv_bn_eval
 
 TOLERANCE = 1e-3  # of the largest logit; float32 rounding stays near 1e-6
@@ -47,7 +48,7 @@ def fold_batch_norm(model: nn.Module, inputs: Tensor) -> tuple[int, int]:
                 f'after folding BatchNorm the outputs of {type(model).__name__} differ by '
                 f'{error:.1e} of the largest, more than {TOLERANCE}: leave --fuse-conv-bn out'
             )
-    norms = [m for m in names if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [m for m in names if isinstance(m, _BatchNorm)]
     return len(pairs), len(norms)
 
 
@@ -56,13 +57,13 @@ def _outputs(model: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
     return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
 
 
-def _pairs(model: nn.Module, inputs: Tensor) -> list[tuple[nn.Conv2d, nn.Module]]:
+def _pairs(model: nn.Module, inputs: Tensor) -> list[tuple[nn.Conv2d, _BatchNorm]]:
     """Pairs of a convolution and the BatchNorm that reads its output, each called once."""
     sources: dict[int, nn.Conv2d] = {}
     outputs: list[Tensor] = []  # kept alive, so that an id stays one tensor's
     calls: Counter[nn.Module] = Counter()
     readers: Counter[int] = Counter()
-    pairs: list[tuple[nn.Conv2d, nn.Module]] = []
+    pairs: list[tuple[nn.Conv2d, _BatchNorm]] = []
 
     def after_conv(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
@@ -71,6 +72,7 @@ def _pairs(model: nn.Module, inputs: Tensor) -> list[tuple[nn.Conv2d, nn.Module]
         sources[id(output)] = module
 
     def before_norm(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        assert isinstance(module, _BatchNorm)
         calls[module] += 1
         readers[id(args[0])] += 1
         if id(args[0]) in sources:

@@ -68,5 +68,33 @@ def test_the_test_split_does_not_choose_the_epoch():
     with pytest.raises(ValueError, match=r'val_dataloader\.dataset: set one in all'):
         check_validation_data(splits(train={}, val=dict(protocol='q', **val), test=test))
     # another pipeline, such as ten crops, makes no other split
-    with pytest.raises(ValueError, match="split is 'test', as for the test"):
+    with pytest.raises(ValueError, match="split is 'test', as for the validation"):
         check_validation_data(splits(train={}, val=test, test=dict(pipeline=[1], **test)))
+
+
+@pytest.mark.parametrize('wrap', ['none', 'RepeatDataset', 'ConcatDataset', 'ClassBalancedDataset'])
+@pytest.mark.parametrize('twice', ['train', 'val'])
+def test_the_test_images_do_not_train_or_choose(wrap, twice):
+    cfg = splits(train={}, val=dict(split='val'), test=dict(split='test'))
+    loader = cfg[f'{twice}_dataloader']
+    loader.dataset.split = 'test'
+    if wrap == 'ConcatDataset':
+        loader.dataset = dict(type=wrap, datasets=[dict(type='B'), loader.dataset])
+    elif wrap != 'none':
+        loader.dataset = dict(type=wrap, dataset=loader.dataset)
+    with pytest.raises(ValueError, match="test_dataloader.dataset: split is 'test', as for the"):
+        check_validation_data(cfg)
+
+
+def test_the_training_images_do_not_validate():
+    cfg = splits(train={}, val={}, test=dict(split='test'))
+    with pytest.raises(ValueError, match="val_dataloader.dataset: split is 'train', as for the tr"):
+        check_validation_data(cfg)
+
+
+def test_two_hospitals_may_name_their_splits_alike():
+    here, there = dict(data_root='here'), dict(data_root='there')
+    check_validation_data(
+        splits(train=here, val=dict(split='val', **here), test=dict(split='val', **there))
+    )
+    check_validation_data(splits(train={}, val=dict(type='B', protocol='q'), test=dict(type='C')))

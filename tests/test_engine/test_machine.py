@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 from conftest import ROOT
-from mmengine.config import Config
 from test_runner import build
 
+from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.engine import machine
 from mlrfnet_mm.engine import runner as runner_module
 
@@ -44,28 +44,24 @@ def test_the_runner_fills_its_loaders(tmp_path):
     assert 'cores' in (tmp_path / runner.timestamp / f'{runner.timestamp}.log').read_text()
 
 
-@pytest.mark.parametrize('memory', [*range(8, 60, 5), 96, 127, 128, 129, 1000, 1024, 5000])
-def test_largest_batch(memory):
-    asked = []
-
-    def fits(size):
-        asked.append(size)
-        return size <= memory
-
-    expected = min(memory, 1024) // 8 * 8
-    assert machine.largest_batch(fits) == expected
-    assert len(asked) < 16 and max(asked) <= 1024
+OURS = dict(type='mlrfnet_mm.ChestXray14', data_root='x', lazy_init=True)
 
 
-def test_no_batch_fits():
-    with pytest.raises(ValueError, match='not even a batch of 8'):
-        machine.largest_batch(lambda size: False)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_batch_size_needs_a_gpu():
-    with pytest.raises(ValueError, match='needs a GPU'):
-        machine.find_batch_size(Config())
+@pytest.mark.parametrize(
+    ('dataset', 'collate'),
+    [
+        (OURS, 'default_collate'),
+        (dict(type='RepeatDataset', times=2, dataset=OURS), 'default_collate'),
+        (ChestXray14(data_root='x', lazy_init=True), 'default_collate'),
+        (dict(type='mmpretrain.CIFAR10'), None),
+        (dict(type='ConcatDataset', datasets=[OURS, dict(type='mmpretrain.CIFAR10')]), None),
+    ],
+)
+def test_images_of_one_size_are_stacked_in_the_worker(dataset, collate):
+    loader = machine.complete_loader(dict(dataset=dataset))
+    assert loader.get('collate_fn') == (collate and dict(type=collate))
+    given = dict(type='pseudo_collate')
+    assert machine.complete_loader(dict(dataset=dataset, collate_fn=given))['collate_fn'] == given
 
 
 def weights(work_dir):

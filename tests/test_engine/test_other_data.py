@@ -47,9 +47,26 @@ def test_a_checkpoint_that_does_not_say_its_classes_is_refused(tmp_path):
 def test_other_metrics_and_pipelines_are_refused(cfg):
     strange = other()
     strange.test_evaluator = dict(type='Accuracy')
-    with pytest.raises(ValueError, match=r'--on takes test_evaluator of .* has Accuracy'):
+    with pytest.raises(ValueError, match=r'--on needs a test_evaluator of .* has Accuracy'):
         use_other_data(cfg, strange)
     strange = other()
     strange.test_dataloader.dataset.pipeline.pop(1)
     with pytest.raises(ValueError, match='--on needs one mlrfnet_mm.XrayGeometry'):
         use_other_data(cfg, strange)
+
+
+@pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])
+def test_wrapped_data_sets_and_names_without_a_scope_are_understood(cfg, wrapper):
+    strange = other()
+    strange.default_scope = 'mlrfnet_mm'
+    strange.test_evaluator = dict(type='StudyAUC')
+    data = strange.test_dataloader.dataset
+    for step in data.pipeline:
+        step.type = step.type.removeprefix('mlrfnet_mm.')
+    key = dict(datasets=[data, data]) if wrapper == 'ConcatDataset' else dict(dataset=data)
+    strange.test_dataloader.dataset = dict(type=wrapper, **key)
+    use_other_data(cfg, strange)
+    wrapped = cfg.test_dataloader.dataset
+    for data in wrapped.get('datasets', [wrapped.get('dataset')]):
+        assert (data.pipeline[1].scale, data.pipeline[1].crop_size) == (72, 64)
+    assert cfg.test_evaluator[0].type == 'mlrfnet_mm.SharedStudyAUC'

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mlrfnet_mm.analysis.config_keys import flatten
-from mlrfnet_mm.engine.hooks import parts
 from mlrfnet_mm.engine.launch import RUNNER_KEYS
+from mlrfnet_mm.engine.machine import parts
 
 # Keys, and ends of keys, that say where and how a run goes, not what comes out.
 PLACES = (
