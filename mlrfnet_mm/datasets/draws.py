@@ -7,7 +7,8 @@ draw by :func:`uniforms`.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import shake_128
 from typing import Any
 
@@ -34,3 +35,37 @@ def uniforms(item: Mapping[str, Any], purpose: int, count: int) -> list[float]:
         return np.random.random_sample(count).tolist()
     digest = shake_128(struct.pack('<4Q', *draw, purpose)).digest(8 * count)
     return [(n >> 11) * 2**-53 for n in struct.unpack(f'<{count}Q', digest)]  # 53 bits, as numpy's
+
+
+class CopyIndex(int):
+    """Index of an item that also knows the index in the outermost wrapper, ``outer``."""
+
+    outer: int
+
+    def __new__(cls, index: int, outer: int) -> 'CopyIndex':
+        """Make an index that acts as ``index``."""
+        self = super().__new__(cls, index)
+        self.outer = outer
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CopyIndex, (int(self), self.outer)
+
+
+def tell_copies(wrapper: Any) -> None:
+    """Let a wrapper of mmengine's pass on which of its items is asked for, see ``CopyIndex``.
+
+    ``RepeatDataset`` and ``ClassBalancedDataset`` ask for an image several times in an epoch, and
+    the draws of these copies must differ; the wrappers hand on the image's own index only.
+    """
+    find = getattr(wrapper, '_get_ori_dataset_idx', None)
+    if find is not None and not isinstance(find, partial):
+        wrapper._get_ori_dataset_idx = partial(_with_outer, find)
+
+
+def _with_outer(find: Callable[[int], Any], index: int) -> Any:
+    outer = getattr(index, 'outer', int(index))
+    found = find(index)
+    if isinstance(found, tuple):  # ConcatDataset: which of its parts, and the index there
+        return *found[:-1], CopyIndex(found[-1], outer)
+    return CopyIndex(found, outer)

@@ -68,6 +68,8 @@ class XrayDataset(BaseDataset):
             lazy_init=True,
             serialize_data=serialize_data,
         )
+        if (least := min([indices] if isinstance(indices, int) else indices or [0])) < 0:
+            raise ValueError(f'indices counts images or names their places from 0, got {least}')
         if prepared is True:
             raise ValueError('prepared is a folder, None (find it) or False, got True')
         self.prepared = prepared
@@ -129,6 +131,8 @@ class XrayDataset(BaseDataset):
 
     def set_draws(self, seed: int, epoch: int) -> None:
         """Make every draw of an image depend on (seed, epoch, index), in all workers."""
+        if not self._draws.is_shared():  # a copy of a data set has a tensor of its own
+            self._draws.share_memory_()
         self._draws.copy_(torch.tensor([seed, epoch]))
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +147,7 @@ class XrayDataset(BaseDataset):
         info = super().get_data_info(idx)
         seed, epoch = self._draws.tolist()
         if seed >= 0:
-            info['draw'] = (seed, epoch, info['sample_idx'])
+            info['draw'] = (seed, epoch, getattr(idx, 'outer', info['sample_idx']))
         info['gt_score'] = self.encode(info)
         return info
 

@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.utils import apply_to
 
+from mlrfnet_mm.datasets.draws import tell_copies
 from mlrfnet_mm.engine.machine import parts
 from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 from mlrfnet_mm.registry import HOOKS
@@ -152,8 +153,8 @@ class SeedDrawsHook(Hook):
 
     So they are the same for any number of workers and processes, and a resumed run goes on as the
     whole one would have. Works on data sets with ``set_draws`` (all of this project's), also inside
-    mmengine's wrappers; others are left alone. In training by iterations, which has no epochs, the
-    draws come from the workers' own generators.
+    mmengine's wrappers, whose copies of an image get draws of their own; others are left alone. In
+    training by iterations, which has no epochs, the draws come from the workers' own generators.
     """
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -161,6 +162,7 @@ class SeedDrawsHook(Hook):
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             return
         for dataset in parts(runner.train_dataloader.dataset):
+            tell_copies(dataset)
             if hasattr(dataset, 'set_draws'):
                 dataset.set_draws(runner.seed, runner.epoch)
 
