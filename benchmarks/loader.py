@@ -1,11 +1,14 @@
-"""Images per second of the data path on one core, against mmpretrain's stock pipeline.
+"""Images per second of the data path, in one process and through a runner's loader.
 
 ``python benchmarks/loader.py DATA --originals FOLDER``
 
 DATA is a folder in ChestX-ray14's layout (256 x 256 PNG, say); FOLDER holds PNGs of 1024 x 1024. A
 prepared store of DATA is made in a temporary folder. In each round all ways run in turn in this one
-process, on images in the page cache, with all augmentation of the recipe and in batches of 32; the
-ratios are those of a round. Printed are medians and ranges.
+process, on images in the page cache, with all augmentation of the recipe and in batches of 32; then
+the store runs through the loaders that ``SafeRunner.build_dataloader`` builds, with 0, 1, 2 and 4
+workers, where this process does nothing but take the batches. Compared are mmengine's default for
+the hand-over (``pseudo_collate``), and a stock loader on DATA's files. The ratios are those of a
+round. Printed are medians and ranges.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from mmpretrain.registry import TRANSFORMS
 
 from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.datasets.preparation import prepare_store
+from mlrfnet_mm.engine.runner import SafeRunner
 
 BATCH = 32
 PACK = dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id'))
@@ -71,6 +75,26 @@ def load(dataset: Any, count: int) -> None:
     for start in range(0, count, BATCH):
         stop = min(start + BATCH, count)
         pseudo_collate([dataset[i % len(dataset)] for i in range(start, stop)])
+
+
+def runner_loader(dataset: Any, workers: int, **options: Any) -> Callable[[], None]:
+    """Make a function that takes all batches of an epoch from a runner's training loader."""
+    loader = SafeRunner.build_dataloader(
+        dict(
+            batch_size=BATCH,
+            num_workers=workers,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            **options,
+        ),
+        seed=0,
+    )
+
+    def run() -> None:
+        for _ in loader:
+            pass
+
+    return run
 
 
 def decode(paths: Iterable[Path]) -> None:
@@ -151,6 +175,27 @@ def main() -> None:
                 ('files of DATA, stock', 'files of DATA', 'none'),
             ],
         )
+        through_runner(prepared, stock, args.rounds)
+
+
+def through_runner(prepared: ChestXray14, stock: ChestXray14, rounds: int) -> None:
+    """Measure what a training gets, one way after the other: no two sets of workers at once."""
+    repeat = dict(type='RepeatDataset', times=4, dataset=prepared)
+    n = 4 * len(prepared)
+    plain = dict(collate_fn=dict(type='pseudo_collate'))
+    base = measure({'no worker': (n, runner_loader(repeat, 0))}, rounds)
+    report(base, [])
+    for workers in (1, 2, 4):
+        name = f'{workers} worker{"s" if workers > 1 else ""}'
+        ways = {
+            name: (n, runner_loader(repeat, workers)),
+            f'{name}, pseudo_collate': (n, runner_loader(repeat, workers, **plain)),
+            f'{name}, stock': (len(stock), runner_loader(stock, workers, **plain)),
+        }
+        found = measure(ways, rounds)
+        share = [b / a for a, b in zip(found[name], base['no worker'], strict=True)]
+        report(found, [(f'{name}, pseudo_collate', name, 'none'), (f'{name}, stock', name, 'none')])
+        print(f'{name}: {spread(share, ".2f")} of the rate without; goal 0.65 with one worker')
 
 
 if __name__ == '__main__':

@@ -94,7 +94,11 @@ def check_validation_data(cfg: Config) -> None:
     """
     scope = cfg.get('default_scope')
     parts = {
-        name: list(leaf_datasets((cfg.get(f'{name}_dataloader') or {}).get('dataset')))
+        name: [
+            leaf
+            for leaf in leaf_datasets((cfg.get(f'{name}_dataloader') or {}).get('dataset'))
+            if isinstance(leaf, Mapping)
+        ]
         for name in ('train', 'val', 'test')
     }
     for train, val in product(parts['train'], parts['val']):

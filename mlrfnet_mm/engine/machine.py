@@ -8,7 +8,7 @@ import torch
 from mmengine.registry import DATASETS, DefaultScope
 
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
-from mlrfnet_mm.engine.parts import is_part, leaf_datasets
+from mlrfnet_mm.engine.parts import leaf_datasets, part_class
 
 MOST_WORKERS = 8  # docs/performance.md has what one of them delivers
 
@@ -48,13 +48,13 @@ def complete_loader(loader: Mapping[str, Any]) -> dict[str, Any]:
 
 def _all_ours(dataset: Any) -> bool:
     """Whether a loader's data set, built or as a config, holds this project's only."""
-    if isinstance(dataset, Mapping):
-        current = DefaultScope.get_current_instance()
-        scope = current.scope_name if current else None
-        leaves = list(leaf_datasets(dataset))
-        return all(is_part(DATASETS, leaf.get('type'), scope, XrayDataset) for leaf in leaves)
-    leaves = [d for d in parts(dataset) if not hasattr(d, 'dataset') and not hasattr(d, 'datasets')]
-    return all(isinstance(leaf, XrayDataset) for leaf in leaves)
+    current = DefaultScope.get_current_instance()
+    scope = current.scope_name if current else None
+    kinds = [
+        part_class(DATASETS, leaf['type'], scope) if isinstance(leaf, Mapping) else type(leaf)
+        for leaf in leaf_datasets(dataset)
+    ]
+    return bool(kinds) and all(kind and issubclass(kind, XrayDataset) for kind in kinds)
 
 
 def parts(dataset: Any) -> Iterator[Any]:

@@ -44,12 +44,18 @@ def is_part(root: Registry, kind: Any, scope: str | None, *classes: type) -> boo
     return isinstance(found, type) and issubclass(found, classes)
 
 
-def leaf_datasets(dataset: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """Yield the configs of the data sets inside mmengine's wrappers, or the one that is none."""
-    if not dataset:
-        return
-    inside = [*dataset.get('datasets', ()), *([dataset['dataset']] if 'dataset' in dataset else ())]
-    if not inside:
+def leaf_datasets(dataset: Any) -> Iterator[Any]:
+    """Yield the data sets inside mmengine's wrappers, or the one that is not wrapped.
+
+    Args:
+        dataset: config or object; a wrapper's config may hold an object.
+    """
+    if isinstance(dataset, Mapping):
+        inside = [*dataset.get('datasets', ()), dataset.get('dataset')]
+    else:
+        inside = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    inside = [part for part in inside if part is not None]
+    if dataset is not None and not inside:
         yield dataset
     for part in inside:
         yield from leaf_datasets(part)

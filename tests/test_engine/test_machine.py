@@ -47,12 +47,16 @@ def test_the_runner_fills_its_loaders(tmp_path):
 OURS = dict(type='mlrfnet_mm.ChestXray14', data_root='x', lazy_init=True)
 
 
+OBJECT = ChestXray14(data_root='x', lazy_init=True)
+
+
 @pytest.mark.parametrize(
     ('dataset', 'collate'),
     [
         (OURS, 'default_collate'),
         (dict(type='RepeatDataset', times=2, dataset=OURS), 'default_collate'),
-        (ChestXray14(data_root='x', lazy_init=True), 'default_collate'),
+        (OBJECT, 'default_collate'),
+        (dict(type='RepeatDataset', times=2, dataset=OBJECT), 'default_collate'),
         (dict(type='mmpretrain.CIFAR10'), None),
         (dict(type='ConcatDataset', datasets=[OURS, dict(type='mmpretrain.CIFAR10')]), None),
     ],
