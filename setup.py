@@ -22,6 +22,7 @@ setup(
         'torchvision',
         'timm>=1.0.9',
         'safetensors',
+        'filelock',
         'numpy',
         'scikit-learn',
         'scipy',

@@ -15,6 +15,7 @@ from mlrfnet_mm.engine.launch import (
     add_common_arguments,
     build_runner,
     checkpoint_digest,
+    in_order,
     load_config,
     resolve_checkpoint,
 )
@@ -126,4 +127,5 @@ def save_predictions(runner: Runner, out: str) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with in_order('test.py'):
+        main()

@@ -12,6 +12,7 @@ from mlrfnet_mm.engine.launch import (
     add_common_arguments,
     build_runner,
     check_validation_data,
+    in_order,
     load_config,
 )
 
@@ -70,4 +71,5 @@ def use_amp(cfg: Config) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with in_order('train.py'):
+        main()

@@ -19,7 +19,9 @@ def read_scalars(work_dir: str | Path) -> list[dict]:
         FileNotFoundError: the folder holds no training log.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    records = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    # a line without its end was cut by a kill
+    lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
+    records = [json.loads(line) for line in lines if line.endswith('\n')]
     if not any('loss' in record for record in records):
         raise FileNotFoundError(f'no training log (*/vis_data/scalars.json) in {work_dir}')
     return records
@@ -46,6 +48,8 @@ def last_course(records: list[dict]) -> tuple[list[dict], list[dict]]:
                 val.pop()
             train.append(record)
         elif 'auc/mean' in record:
+            while val and val[-1]['step'] >= record['step']:
+                val.pop()  # the resume validated once more what a kill had cut short
             val.append(record)
     return train, val
 

@@ -3,19 +3,23 @@
 import hashlib
 import inspect
 import os
+import sys
 import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mlrfnet_mm.engine.parts import leaf_datasets, part_class
+from mlrfnet_mm.engine.runner import latest_checkpoint
 
 # What a runner reads: its own arguments, and the keys that it looks up in the whole config.
 RUNNER_KEYS = {
@@ -162,6 +166,21 @@ def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
             raise ValueError(f'--cfg-options {option}=…: {key!r} is no key of the runner{hint}')
 
 
+@contextmanager
+def in_order(tool: str) -> Iterator[None]:
+    """End a tool in order: the processes leave their group, and Ctrl-C is not an error.
+
+    Without it a process that leaves while another still talks to it can abort at its end.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(f'{tool}: interrupted')
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that ``runner_type`` names, mmengine's by default."""
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
@@ -179,7 +198,7 @@ def resolve_checkpoint(path: str) -> str:
             raise FileNotFoundError(f'no checkpoint {folder.absolute()}')
         return path
     best = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime)
-    latest = str(best[-1]) if best else find_latest_checkpoint(str(folder))
+    latest = str(best[-1]) if best else latest_checkpoint(folder)
     if latest is None:
         raise FileNotFoundError(f'no best_*.pth and no last_checkpoint in {folder.absolute()}')
     return latest

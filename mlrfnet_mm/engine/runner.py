@@ -1,22 +1,30 @@
-"""mmengine's Runner with three gaps closed: unsafe loading, half-written files, CPU processes."""
+"""mmengine's Runner with gaps closed: unsafe loading, half-written files, kills, CPU processes."""
 
 import os
 import pickle
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
 
 import torch
+from filelock import FileLock, Timeout
 from mmengine.device import get_device
-from mmengine.dist import is_distributed, master_only
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.dist import barrier, is_distributed, is_main_process, master_only
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mlrfnet_mm.engine.hooks import not_finite
 from mlrfnet_mm.engine.machine import complete_loader, describe
 from mlrfnet_mm.registry import RUNNERS
 
 FORCE_ON = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 FORCE_OFF = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+SAVED = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+PART = re.compile(r'(?:(?:best_.+_)?(?:epoch|iter)_\d+)\.pth\.part')  # of a save that was killed
 
 
 @contextmanager
@@ -45,20 +53,67 @@ def check_plain(path: str) -> None:
     list of its own, which has ``getattr`` on it.
 
     Raises:
-        RuntimeError: the file needs more, or is no checkpoint.
+        RuntimeError: the file needs more, or is not a checkpoint.
     """
     try:
-        with torch_load_mode(weights_only=True):
+        with torch_load_mode(weights_only=True), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of pickle protocols
             torch.load(path, map_location='meta', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).split('WeightsUnpickler error:')[-1].strip().partition('\n')[0]
-        if not any(word in reason.lower() for word in ('global', 'function', 'class', 'blocked')):
-            raise RuntimeError(f'{path} is damaged or no torch checkpoint: {reason}') from error
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError, OSError) as error:
+        # torch's own text recommends to switch the protection off: only its reason is passed on
+        lines = [line.strip() for line in re.split(r'[\n:]', str(error))]
+        words = re.compile('global|operand|function|class|block', re.IGNORECASE)
+        told = [line for line in lines if len(line.split()) > 1 and words.search(line)]
+        with open(path, 'rb') as file:
+            a_pickle = file.read(2) in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
+        if not (a_pickle and told and isinstance(error, pickle.UnpicklingError)):
+            reason = f'{type(error).__name__}: {error}'.partition('\n')[0].partition(
+                '. In PyTorch'
+            )[0]
+            raise RuntimeError(f'{path} is damaged or not a torch checkpoint: {reason}') from None
         raise RuntimeError(
             f'{path} holds more than weights and plain values, and was not loaded, as such a file '
             'can run code. If it is an older checkpoint and you trust who made it, pass '
-            f'--trust-checkpoint (config: trust_checkpoint=True). What it asks for: {reason}'
+            f'--trust-checkpoint (config: trust_checkpoint=True). What it asks for: {told[-1]}'
         ) from None
+
+
+def latest_checkpoint(work_dir: str | Path) -> str | None:
+    """Return the latest checkpoint of a training in a folder, or None.
+
+    ``last_checkpoint`` names it; a kill can leave that file empty or one checkpoint behind, and
+    then the highest epoch or iteration counts.
+    """
+    folder = Path(work_dir)
+    name = folder / 'last_checkpoint'
+    if name.is_file() and (path := name.read_text().strip()):
+        return path
+    files = [(int(m[1]), p) for p in folder.glob('*.pth') if (m := SAVED.fullmatch(p.name))]
+    return str(max(files)[1]) if files else None
+
+
+def local_file(path: str) -> str:
+    """Download a checkpoint at a web address, once; a path stays as it is.
+
+    So that it can be checked before it is loaded.
+
+    Raises:
+        ValueError: an address of another kind.
+    """
+    if '://' not in path:
+        return path
+    if not path.startswith(('http://', 'https://')):
+        raise ValueError(
+            f'a checkpoint is a file or an http(s) address, got {path}: download it, or trust it '
+            '(--trust-checkpoint)'
+        )
+    cached = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(path).path).name)
+    if not cached.is_file():
+        if is_main_process():
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(path, str(cached), progress=False)
+        barrier()
+    return str(cached)
 
 
 @RUNNERS.register_module()
@@ -72,13 +127,18 @@ class SafeRunner(Runner):
     - A checkpoint must fit the model key by key (mmengine only warns); ``load_strict=False`` in the
       config opts out, to fine-tune with another head.
     - A resume does not ask for the weights that the checkpoint replaces anyway.
-    - A local checkpoint takes its name only when it is written whole.
+    - A local checkpoint takes its name only when it is written whole, and only one training at a
+      time writes into a work directory.
+    - A resume needs the optimizer's state in the checkpoint, finite weights, and epochs to go.
     - Several processes run without a GPU too (gloo); mmengine selects a CUDA device regardless.
     - What a data loader's config leaves open (``num_workers``, ``persistent_workers``,
       ``pin_memory``) is chosen for the machine, and the log says how.
     - ``channels_last=True`` in the config lays out the convolutions' weights that way, and the
       features follow; on GPUs only. (``compile=True`` is mmengine's own.)
     """
+
+    _load_from: str | None
+    _has_loaded: bool
 
     @property
     def trusting(self) -> bool:
@@ -99,8 +159,10 @@ class SafeRunner(Runner):
                 that does not fit the model.
         """
         strict = self.cfg.get('load_strict', True) if strict is None else strict
-        if not self.trusting and os.path.isfile(filename):
-            check_plain(filename)
+        if not self.trusting:
+            filename = local_file(filename)
+            if os.path.isfile(filename):
+                check_plain(filename)
         with torch_load_mode(weights_only=not self.trusting):
             try:
                 checkpoint = super().load_checkpoint(filename, map_location, strict, revise_keys)
@@ -112,7 +174,76 @@ class SafeRunner(Runner):
         if not self.trusting:
             # Runner.resume runs this string as a Python config; mmengine itself never writes it.
             checkpoint.get('meta', {}).pop('config', None)
+        if (name := not_finite(checkpoint.get('state_dict', checkpoint))) is not None:
+            raise RuntimeError(f'{filename}: {name} is not finite; take an earlier checkpoint')
         return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable = 'default',
+    ) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: it holds no optimizer state, or has more epochs than the config.
+        """
+        with torch_load_mode(weights_only=not self.trusting):
+            path = filename if self.trusting else local_file(filename)
+            if not self.trusting:
+                check_plain(path)
+            content = torch.load(path, map_location='meta', weights_only=not self.trusting)
+        if resume_optimizer and 'optimizer' not in content:
+            raise ValueError(
+                f'{filename} holds no optimizer state (a best_*.pth does not), so a training '
+                'cannot go on from it: resume from epoch_*.pth, or begin a new training from its '
+                'weights with load_from'
+            )
+        epoch, most = content.get('meta', {}).get('epoch'), self.train_loop.max_epochs
+        if isinstance(self.train_loop, EpochBasedTrainLoop) and (
+            not isinstance(epoch, int) or not 0 <= epoch <= most
+        ):
+            raise ValueError(
+                f'{filename} was saved after epoch {epoch}, train_cfg.max_epochs is {most}: '
+                'nothing would be trained'
+            )
+        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+
+    def load_or_resume(self) -> None:
+        """Load or resume, from the latest checkpoint that is whole if none is named."""
+        if self._resume and self._load_from is None and not self._has_loaded:
+            self._load_from = latest_checkpoint(self.work_dir)
+            self.logger.info(f'Resuming from the latest checkpoint, {self._load_from}')
+            if self._load_from is None:
+                self._has_loaded = True  # nothing there yet: a resume begins the training
+        super().load_or_resume()
+
+    def train(self) -> nn.Module:
+        """Train, alone in the work directory.
+
+        Raises:
+            RuntimeError: another training writes there.
+        """
+        lock = FileLock(os.path.join(self.work_dir, '.training.lock'))
+        if is_main_process():
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                raise RuntimeError(
+                    f'another training writes into {self.work_dir}: wait for its end, or choose '
+                    'another --work-dir'
+                ) from None
+            for path in Path(self.work_dir).iterdir():
+                if PART.fullmatch(path.name):
+                    path.unlink()
+        try:
+            return super().train()
+        finally:
+            if lock.is_locked:
+                Path(lock.lock_file).unlink(missing_ok=True)
+                lock.release()
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build, and lay out for channels-last if the config says so.
@@ -141,8 +272,15 @@ class SafeRunner(Runner):
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def _init_model_weights(self) -> None:
-        if self._resume and (self._load_from or find_latest_checkpoint(self.work_dir)):
+        if self._resume and (self._load_from or latest_checkpoint(self.work_dir)):
             return
+        if not self.trusting:
+            for module in self.model.modules():
+                settings = getattr(module, 'init_cfg', None) or []
+                for cfg in settings if isinstance(settings, list) else [settings]:
+                    if cfg.get('type') == 'Pretrained':
+                        cfg['checkpoint'] = local_file(cfg['checkpoint'])
+                        check_plain(cfg['checkpoint'])
         with torch_load_mode(weights_only=not self.trusting):
             super()._init_model_weights()
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset, Dataset
 
 from mlrfnet_mm.engine.hooks import FiniteLossHook
-from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, torch_load_mode
+from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, check_plain, torch_load_mode
 
 N = 22  # does not divide by the batch size of 4
 
@@ -236,7 +237,7 @@ def test_pretrained_weights_that_call_something_are_refused(tmp_path):
     torch.save({'state_dict': {'x': Evil(tmp_path / 'called')}}, tmp_path / 'evil.pth')
     init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'evil.pth'))
     runner = build(tmp_path, **{'model.backbone.init_cfg': init_cfg})
-    with pytest.raises(Exception, match='[Ww]eights.only'):
+    with pytest.raises(Exception, match='evil.pth holds more than weights and plain values'):
         runner.train()
     assert not (tmp_path / 'called').exists()
 
@@ -260,7 +261,7 @@ def test_a_file_that_is_no_checkpoint_is_called_so(tmp_path, content):
     (tmp_path / 'x.pth').write_bytes(content)
     with pytest.raises((RuntimeError, EOFError)) as error:
         build(tmp_path, load_from=str(tmp_path / 'x.pth')).test()
-    assert 'damaged or no torch checkpoint' in str(error.value)
+    assert 'damaged or not a torch checkpoint' in str(error.value)
     assert 'trust' not in str(error.value)
 
 
@@ -410,3 +411,86 @@ def test_a_loss_that_is_no_number_is_seen_at_once_and_at_every_interval(bad):
             step(number, bad)
     for number in (1, 50):
         step(number, bad)  # looking waits for the device, so not at every iteration
+
+
+def dump_plainly(x, path):
+    Path(path).write_bytes(pickle.dumps(x))
+
+
+class Calls:
+    def __reduce__(self):
+        return os.system, ('true',)
+
+
+@pytest.mark.parametrize('write', [lambda x, p: torch.save(dict(a=x), p), dump_plainly])
+def test_a_pickle_that_calls_a_program_is_called_so(tmp_path, write):
+    path = str(tmp_path / 'x.pth')
+    write(Calls(), path)
+    with pytest.raises(RuntimeError, match='can run code') as error:
+        check_plain(path)
+    assert 'weights_only' not in str(error.value) and 'damaged' not in str(error.value)
+
+
+def test_the_best_checkpoint_cannot_be_resumed_from(trained, tmp_path):
+    best = trained.message_hub.get_info('best_ckpt')
+    runner = build(tmp_path, resume=True, load_from=best)
+    with pytest.raises(ValueError, match=r'best_.*holds no optimizer state.*epoch_\*\.pth'):
+        runner.train()
+
+
+@pytest.mark.parametrize('epoch', [10**9, -1, 1.5, None])
+def test_a_resume_with_nothing_to_train_is_refused(trained, tmp_path, epoch):
+    checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
+    checkpoint['meta']['epoch'] = epoch
+    torch.save(checkpoint, tmp_path / 'epoch_9.pth')
+    runner = build(tmp_path / 'new', resume=True, load_from=str(tmp_path / 'epoch_9.pth'))
+    with pytest.raises(ValueError, match=f'saved after epoch {epoch}, train_cfg.max_epochs is 2'):
+        runner.train()
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(trained, tmp_path, bad):
+    name = 'head.classifiers.0.weight'
+    runner = build(tmp_path)
+    runner.model.get_parameter(name).data[0, 0] = bad
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    with pytest.raises(FloatingPointError, match=f'{name} of the model is not finite'):
+        runner.save_checkpoint(str(tmp_path), 'epoch_1.pth')
+    assert not list(tmp_path.glob('*.pth'))
+    checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
+    checkpoint['state_dict'][name][0, 0] = bad
+    torch.save(checkpoint, tmp_path / 'epoch_1.pth')
+    with pytest.raises(RuntimeError, match=f'epoch_1.pth: {name} is not finite'):
+        runner.load_checkpoint(str(tmp_path / 'epoch_1.pth'))
+
+
+def test_one_training_at_a_time_in_a_folder(tmp_path):
+    from filelock import FileLock
+
+    writes = pytest.raises(RuntimeError, match='another training writes into')
+    with FileLock(tmp_path / '.training.lock'), writes:
+        build(tmp_path).train()
+    (tmp_path / 'epoch_7.pth.part').touch()  # of a save that was killed
+    (tmp_path / 'mine.pth.part').touch()
+    build(tmp_path).train()
+    left = {p.name for p in tmp_path.iterdir() if p.is_file()}
+    assert 'mine.pth.part' in left and not {'.training.lock', 'epoch_7.pth.part'} & left
+
+
+def test_checkpoints_at_an_address_are_checked_too(tmp_path, monkeypatch):
+    torch.save(dict(a=Evil(tmp_path / 'ran')), tmp_path / 'evil.pth')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+
+    def download(url, path, **_):
+        Path(path).write_bytes((tmp_path / 'evil.pth').read_bytes())
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
+    url = 'https://example.org/evil.pth?x=1'
+    with pytest.raises(RuntimeError, match='can run code'):
+        build(tmp_path / 'a').load_checkpoint(url)
+    init_cfg = dict(type='Pretrained', checkpoint=url)
+    with pytest.raises(RuntimeError, match='can run code'):
+        build(tmp_path / 'b', **{'model.backbone.init_cfg': init_cfg}).train()
+    with pytest.raises(ValueError, match='a file or an http'):
+        build(tmp_path / 'c').load_checkpoint('s3://bucket/evil.pth')
+    assert not (tmp_path / 'ran').exists()
