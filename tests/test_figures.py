@@ -54,7 +54,7 @@ def test_areas_below_the_points_are_scikit_learn_s(ties):
 @pytest.mark.parametrize('grid', [False, True])
 def test_legend_has_area_interval_and_counts(tmp_path, figures, kind, grid):
     p = make()
-    records = evaluate_predictions(p, replicates=50).tables[0].records
+    records = evaluate_predictions(p, replicates=100).tables[0].records
     paths = roc_figure.plot_areas(p, records, tmp_path / 'deep' / 'x.y', kind, grid)
     assert [path.name for path in paths] == ['x.y.png', 'x.y.svg']
     assert paths[0].read_bytes().startswith(b'\x89PNG')
@@ -80,7 +80,7 @@ def test_legend_has_area_interval_and_counts(tmp_path, figures, kind, grid):
 
 def test_equal_figures_are_equal_files(tmp_path):
     p = make()
-    records = evaluate_predictions(p, replicates=5).tables[0].records
+    records = evaluate_predictions(p, replicates=100).tables[0].records
     first, second = (roc_figure.plot_areas(p, records, tmp_path / name) for name in 'ab')
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
@@ -148,7 +148,7 @@ def test_the_greatest_mean_is_marked_and_views_are_no_findings(tmp_path, figures
 @pytest.mark.parametrize('kind', ['roc', 'pr'])
 def test_a_grid_s_curve_and_chance(tmp_path, figures, kind):
     p = make()
-    records = evaluate_predictions(p, replicates=5).tables[0].records
+    records = evaluate_predictions(p, replicates=100).tables[0].records
     roc_figure.plot_areas(p, records, tmp_path / 'x', kind, grid=True)
     *_, curve, chance = figures[0].axes[0].get_lines()  # Edema
     y, scores = p.labels[:, 0], p.scores[:, 0]
@@ -169,7 +169,7 @@ def test_a_grid_s_curve_and_chance(tmp_path, figures, kind):
 def test_the_command_draws_beside_its_input(run, tmp_path):
     make().save(tmp_path / 'p.npz')
     command = [sys.executable, 'tools/plot.py']
-    printed = run(*command, 'pr', tmp_path / 'p.npz', '--replicates', 20).stdout
+    printed = run(*command, 'pr', tmp_path / 'p.npz', '--replicates', '100').stdout
     assert [line.split()[1] for line in printed.splitlines()] == [
         str(tmp_path / 'pr.png'),
         str(tmp_path / 'pr.svg'),

@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 
 def test_a_whole_run(work_dir):
-    html, markdown = (path.read_text() for path in write_report(work_dir, replicates=50))
+    html, markdown = (path.read_text() for path in write_report(work_dir, replicates=100))
     page = Page(html)
     assert page.tags.count('img') == 4  # curves, ROC, precision-recall, reliability
     assert all(source.startswith('data:image/png;base64,') for source in page.sources)
@@ -93,7 +93,7 @@ def test_predictions_of_another_checkpoint_are_named(work_dir):
     replace(make(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
     own = hashlib.sha256(b'weights').hexdigest()[:12]
     replace(make('val', seed=1), checkpoint=own).save(work_dir / 'val_predictions.npz')
-    text = write_report(work_dir, replicates=20)[1].read_text()
+    text = write_report(work_dir, replicates=100)[1].read_text()
     (line,) = [x for x in text.splitlines() if 'is not of a checkpoint in this folder' in x]
     assert line.startswith('predictions.npz') and f'--out {work_dir}/predictions.npz' in line
 
@@ -107,7 +107,7 @@ def test_chexpert_is_reported_by_study_and_its_scored_classes(work_dir):
         more = dict(studies=studies, views=np.full(n, 'Frontal'), labels=labels)
         scored = predictions.classes[:2]
         replace(predictions, scored=scored, **more).save(work_dir / f'{name}.npz')
-    text = write_report(work_dir, replicates=20)[1].read_text()
+    text = write_report(work_dir, replicates=100)[1].read_text()
     assert 'per study (maximum over its images)' in text
     assert '| mean of the 2 scored |' in text
     assert (work_dir / 'report_files/roc.png').is_file()
@@ -145,8 +145,9 @@ def test_the_paper_s_column_is_for_its_protocol_and_all_its_images_only(work_dir
     test = replace(make(), stamp=TABLE_5_STAMP)
     test.save(work_dir / 'predictions.npz')
     (work_dir / 'val_predictions.npz').unlink()
-    text = write_report(work_dir, replicates=20)[1].read_text()
-    assert '| finding | n | positives | AUC (bootstrap) | DeLong | AP (bootstrap) | paper |' in text
+    text = write_report(work_dir, replicates=100)[1].read_text()
+    header = '| finding | n | positives | of patients | AUC (bootstrap) | DeLong | AP (bootstrap) |'
+    assert f'{header} paper |' in text
     row = next(line for line in text.splitlines() if line.startswith('| Mass | 90'))
     assert row.endswith('| 0.858 |')
     for stamp in (
@@ -193,15 +194,15 @@ def test_the_config_of_the_last_training_is_taken(work_dir):
 
 
 def test_the_seed_is_that_of_the_intervals(work_dir):
-    page = write_report(work_dir, replicates=20, seed=7)[1].read_text()
+    page = write_report(work_dir, replicates=100, seed=7)[1].read_text()
     p = read_run(work_dir).scored('predictions.npz')
-    for row in evaluate_predictions(p, replicates=20, seed=7).tables[0].rows():
+    for row in evaluate_predictions(p, replicates=100, seed=7).tables[0].rows():
         assert '| ' + ' | '.join(row[:3]) in page and row[3] in page
     assert '| test: seed | 7 |' in page
 
 
 def test_calibration_is_judged_on_the_test_predictions(work_dir):
-    page = write_report(work_dir, replicates=20)[1].read_text()
+    page = write_report(work_dir, replicates=100)[1].read_text()
     fitted = 'platt calibration fitted on ChestX-ray14 official/val'
     assert f'### ChestX-ray14 official/test: {fitted}' in page
 

@@ -19,7 +19,8 @@ from mlrfnet_mm.evaluation import (
 )
 from mlrfnet_mm.evaluation.thresholds import METRICS
 
-REPLICATES, SEED = 60, 3
+REPLICATES, SEED = 120, 3
+FEW = 0  # Edema has two positive patients: an AUC, but neither interval nor test
 
 
 def ends(record, key):
@@ -56,22 +57,27 @@ def test_areas(files, tables):
     values = dict(
         auc=roc_auc(test.scores, test.labels), ap=average_precision(test.scores, test.labels)
     )
-    delong = delong_interval(test.scores, test.labels)
+    delong = delong_interval(test.scores, test.labels, test.patients)
     *rows, mean = table.records
     for key in ('auc', 'ap'):
         for k, row in enumerate(rows):
             np.testing.assert_equal(row[key], values[key][k])
-            np.testing.assert_array_equal(ends(row, key), percentile_interval(draws[key])[:, k])
+            expected = percentile_interval(draws[key])[:, k] if k != FEW else [np.nan] * 2
+            np.testing.assert_array_equal(ends(row, key), expected)
         assert mean[key] == values[key][2]
         np.testing.assert_array_equal(ends(mean, key), percentile_interval(draws[key][:, 2]))
     for k, row in enumerate(rows):
-        np.testing.assert_array_equal(ends(row, 'delong'), delong[:, k])
+        expected = delong[:, k] if k != FEW else [np.nan] * 2
+        np.testing.assert_array_equal(ends(row, 'delong'), expected)
     assert [row['n'] for row in rows] == [90, 90, 67]
     assert [row['positives'] for row in rows] == np.nansum(test.labels, 0).tolist()
     lost = np.isnan(draws['auc']).sum(0)
     assert 0 < lost[0] < REPLICATES
     assert [row['one_sided_replicates'] for row in rows] == lost.tolist()
-    assert f'Edema {lost[0]}' in table.notes[-1] and 'Hernia' not in table.notes[-1]
+    (note,) = [note for note in table.notes if note.startswith('Replicates')]
+    assert f'Edema {lost[0]}' in note and 'Hernia' not in note
+    assert [row['positive_patients'] for row in rows[:2]] == [2, 0]
+    assert 'fewer than 10 positive or negative patients: Edema.' in ' '.join(table.notes)
 
 
 def test_metrics_at_thresholds(files, tables):
@@ -84,7 +90,7 @@ def test_metrics_at_thresholds(files, tables):
             np.testing.assert_array_equal(ends(row, metric), points.intervals[:, k, i])
         np.testing.assert_equal(macro[metric], points.macro[i])
         np.testing.assert_array_equal(ends(macro, metric), points.macro_interval[:, i])
-    assert 'over the defined of 2 classes: accuracy 1' in tables[1].notes[1]
+    assert 'over the defined of 2 classes: accuracy 1' in ' '.join(tables[1].notes)
     assert tables[1].notes[-1].startswith('1 patients of the test set are in validation too')
 
 
@@ -94,10 +100,12 @@ def test_differences(files, tables):
     gaps = areas(test)[0] - areas(other)[0]
     differences = roc_auc(test.scores, test.labels) - roc_auc(other.scores, other.labels)
     p = bootstrap_p(gaps)
+    intervals = percentile_interval(gaps)
+    intervals[:, FEW] = p[FEW] = np.nan
     *rows, mean = tables[2].records
     for k, row in enumerate(rows):
         np.testing.assert_equal(row['difference'], differences[k])
-        np.testing.assert_array_equal(ends(row, 'difference'), percentile_interval(gaps)[:, k])
+        np.testing.assert_array_equal(ends(row, 'difference'), intervals[:, k])
         np.testing.assert_equal([row['p_bootstrap'], row['p_bootstrap_holm']], [p[k], holm(p)[k]])
     assert (mean['difference'], mean['p_bootstrap']) == (differences[2], p[2])
     np.testing.assert_array_equal(ends(mean, 'difference'), percentile_interval(gaps[:, 2]))
@@ -109,3 +117,26 @@ def test_p_of_the_mean_is_that_of_the_mean(files):
     gaps = areas(first)[0] - areas(second)[0]
     report = evaluate_predictions(first, against=second, replicates=REPLICATES, seed=SEED)
     assert report.tables[-1].records[-1]['p_bootstrap'] == bootstrap_p(np.nanmean(gaps, 1))
+
+
+def test_the_floor_of_holm_s_correction_is_said(files):
+    first = make()
+    wide = replace(
+        first,
+        scores=np.tile(first.scores, 2),
+        labels=np.tile(first.labels, 2),
+        classes=np.array(list('abcdef')),
+    )
+    for p, tested, floor in ((first, 2, False), (wide, 4, True)):
+        tables = evaluate_predictions(p, against=other_model(p), replicates=100).tables
+        notes = ' '.join(tables[-1].notes)
+        assert f'Holm corrects over {tested} findings (DeLong: {tested})' in notes
+        assert ('no bootstrap p is below 0.079' in notes) == floor
+    with pytest.raises(ValueError, match='replicates must be at least 100, got 1'):
+        evaluate_predictions(first, replicates=1)
+
+
+def test_a_test_set_without_both_labels_is_refused(files):
+    empty = replace(make(), labels=np.zeros((90, 3), np.float32))
+    with pytest.raises(ValueError, match='so that nothing can be computed'):
+        evaluate_predictions(empty)

@@ -33,6 +33,12 @@ def parse_args() -> argparse.Namespace:
         help="how thresholds are chosen: 'youden' (default), 'f1' or 'sensitivity=0.9'",
     )
     parser.add_argument(
+        '--unit',
+        choices=['image', 'study'],
+        default='image',
+        help='what scores are of: images (default), or studies by the maximum of their images',
+    )
+    parser.add_argument(
         '--test', metavar='NPZ', help='test predictions, to print and draw the calibration on'
     )
     return parser.parse_args()
@@ -42,8 +48,8 @@ def main() -> None:
     """Fit, print, write."""
     args = parse_args()
     try:
-        val = load_predictions(args.val)
-        test = load_predictions(args.test) if args.test else None
+        val = load_predictions(args.val, args.unit)
+        test = load_predictions(args.test, args.unit) if args.test else None
         calibration, thresholds = fit(val, args.method, args.rule)
         if calibration:
             print(calibration_table(calibration, val, test).text())

@@ -15,9 +15,9 @@ from mlrfnet_mm.engine.launch import (
     add_common_arguments,
     build_runner,
     checkpoint_digest,
-    in_order,
     load_config,
     resolve_checkpoint,
+    run_in_order,
 )
 from mlrfnet_mm.engine.other_data import geometry_steps, use_other_data
 from mlrfnet_mm.evaluation import MultiLabelAUC
@@ -127,5 +127,4 @@ def save_predictions(runner: Runner, out: str) -> None:
 
 
 if __name__ == '__main__':
-    with in_order('test.py'):
-        main()
+    run_in_order(main, 'test.py')

@@ -12,8 +12,8 @@ from mlrfnet_mm.engine.launch import (
     add_common_arguments,
     build_runner,
     check_validation_data,
-    in_order,
     load_config,
+    run_in_order,
 )
 
 
@@ -71,5 +71,4 @@ def use_amp(cfg: Config) -> None:
 
 
 if __name__ == '__main__':
-    with in_order('train.py'):
-        main()
+    run_in_order(main, 'train.py')

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlrfnet_mm.engine.launch import checkpoint_digest
 from mlrfnet_mm.evaluation import (
     Calibration,
     Predictions,
@@ -13,10 +14,11 @@ from mlrfnet_mm.evaluation import (
     choose_thresholds,
     fit_calibration,
     mean_defined,
+    roc_auc,
 )
 from mlrfnet_mm.evaluation.reliability import BINS
 
-from .pairing import check_validation
+from .pairing import TESTS, check_validation
 from .tables import Record, Table
 
 
@@ -35,8 +37,18 @@ def fit(
         The calibration, None for ``'none'``, and the thresholds: on probabilities, so that a
         prediction shows both on one scale; NaN for a class whose scale is 0, as all its images have
         the same probability.
+
+    Raises:
+        ValueError: predictions of a test set, or without any class to fit.
     """
-    classes, origin = tuple(val.classes.tolist()), (val.stamp, val.checkpoint)
+    if val.stamp.endswith(TESTS):
+        raise ValueError(
+            f'{val.stamp} is for the test alone: calibrate on predictions of validation, '
+            'tools/test.py … --cfg-options test_dataloader.dataset.split=val'
+        )
+    if np.isnan(roc_auc(val.scores, val.labels)).all():
+        raise ValueError(f'{val.stamp}: no finding has both positive and negative labels')
+    classes, origin = tuple(val.classes.tolist()), (val.stamp, val.checkpoint, val.unit)
     thresholds = choose_thresholds(val.scores, val.labels, rule)
     if method == 'none':
         return None, Thresholds(classes, rule, thresholds, 'scores', *origin)
@@ -56,11 +68,27 @@ def write(
     Raises:
         NotADirectoryError: no such folder.
         FileExistsError: thresholds on scores, but a ``calibration.json`` is there: predictions
-            would go on using it.
+            would go on using it; or one of another checkpoint.
+        ValueError: no checkpoint in the folder is the one that made the predictions.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f'no folder {folder}: give that of the checkpoint')
+    digests = {path.name: checkpoint_digest(path) for path in sorted(folder.glob('*.pth'))}
+    if thresholds.checkpoint and digests and thresholds.checkpoint not in digests.values():
+        raise ValueError(
+            f'the predictions are of a checkpoint of SHA-256 {thresholds.checkpoint}…, and none in '
+            f'{folder} is that one: {digests}'
+        )
+    old = folder / 'calibration.json'
+    if old.is_file() and (found := Calibration.load(old).checkpoint) not in (
+        '',
+        thresholds.checkpoint,
+    ):
+        raise FileExistsError(
+            f'{old} is of another checkpoint ({found}…, not {thresholds.checkpoint}…): remove it '
+            'first if it is of no more use'
+        )
     if calibration is None:
         stale = folder / 'calibration.json'
         if stale.exists():
@@ -122,7 +150,7 @@ def _notes(calibration: Calibration) -> list[str]:
     if (calibration.scale == 0).any():
         flat = ', '.join(names[calibration.scale == 0])
         notes.append(
-            f'Scale 0, as the scores run against the labels on validation: {flat}. Every image has '
-            'one probability there, and no threshold.'
+            f'Scale 0, as the scores run against the labels on validation or are all but equal: '
+            f'{flat}. Every image has one probability there, and no threshold.'
         )
     return notes

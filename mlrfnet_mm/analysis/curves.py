@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,12 +21,18 @@ def read_scalars(work_dir: str | Path) -> list[dict]:
         FileNotFoundError: the folder holds no training log.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    # a line without its end was cut by a kill
-    lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
-    records = [json.loads(line) for line in lines if line.endswith('\n')]
+    records = [record for file in files for record in _whole_lines(file)]
     if not any('loss' in record for record in records):
         raise FileNotFoundError(f'no training log (*/vis_data/scalars.json) in {work_dir}')
     return records
+
+
+def _whole_lines(file: Path) -> Iterator[dict]:
+    """Yield the records of a log; the last line may have been cut by a kill."""
+    *lines, last = file.read_text().splitlines() or ['']
+    yield from map(json.loads, lines)
+    with suppress(json.JSONDecodeError):
+        yield json.loads(last)
 
 
 def position(record: dict) -> int:

@@ -1,6 +1,6 @@
 """From raw scores to calibrated probabilities and decisions, by the files beside a checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,17 +69,23 @@ class Decisions:
         """What probabilities and decisions stand on."""
         by, at = self.calibration, self.thresholds
         return dict(
-            calibration=f'{by.method}, fitted on {by.stamp}' if by else UNCALIBRATED,
-            thresholds=f'{at.rule}, chosen on {at.stamp}' if at else 'none: no decisions',
+            calibration=f'{by.method}, fitted on {by.stamp} per {by.unit}' if by else UNCALIBRATED,
+            thresholds=(
+                f'{at.rule}, chosen on {at.stamp} per {at.unit}' if at else 'none: no decisions'
+            ),
         )
 
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """(…, K) calibrated probabilities; NaN where there is no calibration."""
-        if self.calibration is None:
+    def probabilities(
+        self, scores: np.ndarray, units: Sequence[str] = ('image', 'study')
+    ) -> np.ndarray:
+        """(…, K) calibrated probabilities; NaN where there is no calibration for such a unit."""
+        if self.calibration is None or self.calibration.unit not in units:
             return np.full(np.shape(scores), np.nan)
         return self.calibration.apply(scores)
 
-    def read(self, scores: np.ndarray) -> dict[str, dict[str, Any]]:
+    def read(
+        self, scores: np.ndarray, units: Sequence[str] = ('image', 'study')
+    ) -> dict[str, dict[str, Any]]:
         """Finding → ``score``, ``probability``, ``threshold``, ``decision``; None: not known.
 
         The threshold is on the scale of the probability if there is one, else of the score; a
@@ -87,11 +93,14 @@ class Decisions:
 
         Args:
             scores: (K,), sigmoid of the logits.
+            units: what the scores are of: ``'image'``, ``'study'`` (the maximum over its images),
+                or both, as an image is that is alone in its study. What was fitted on another unit
+                is not applied: the maximum of several scores is higher than each.
         """
-        probabilities = self.probabilities(scores)
+        probabilities = self.probabilities(scores, units)
         limits = np.full(len(self.classes), np.nan)
         compared = scores
-        if self.thresholds is not None:
+        if self.thresholds is not None and self.thresholds.unit in units:
             limits = self.thresholds.thresholds
             if self.thresholds.on == 'calibrated':
                 compared = probabilities

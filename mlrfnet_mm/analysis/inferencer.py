@@ -152,7 +152,9 @@ class CXRInferencer(BaseInferencer):
         for item, row, sample in zip(good, scores, batch['data_samples'], strict=True):
             item['scores'] = row.numpy()
             item['sample'] = sample.set_pred_score(row.float())
-            item['findings'] = self.decisions.read(item['scores'])
+            # an image of a DICOM study may be one of several: what is for studies is for the page
+            units = ('image',) if item['xray'].in_study else ('image', 'study')
+            item['findings'] = self.decisions.read(item['scores'], units)
         if mapper is not None:
             self._map(good, batch['inputs'], mapper, top, map_side)
         return inputs

@@ -1,11 +1,17 @@
 """Which prediction files may stand beside each other; the others are refused with the reason."""
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from mlrfnet_mm.evaluation import Predictions
+
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError, BadZipFile, zlib.error)
+# Splits that are for the test alone, as the end of a stamp.
+TESTS = ('/test', ' held-out/valid')
 
 
 def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
@@ -23,7 +29,7 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
     """
     try:
         predictions = Predictions.load(path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f'{path} is not a prediction file (tools/test.py … --out NPZ writes one): {error}'
         ) from error
@@ -36,6 +42,7 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
             f'{path}: {n} images, {len(predictions.patients)} patients and '
             f'{len(predictions.classes)} classes do not fit scores and labels of {shapes}'
         )
+    _check_values(path, predictions)
     names, counts = np.unique(images, return_counts=True)
     if (counts > 1).any():
         raise ValueError(f'{path}: image {names[counts > 1][0]} is in it {counts.max()} times')
@@ -49,6 +56,29 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
     if unit == 'study' or (unit == 'auto' and predictions.studies is not None):
         return predictions.per_study()
     return predictions
+
+
+def _check_values(path: str | Path, predictions: Predictions) -> None:
+    """Raise a ValueError that names the first value that scores or labels cannot have."""
+    scores, labels = predictions.scores, predictions.labels
+    if not scores.size:
+        raise ValueError(f'{path} holds no predictions: {scores.shape} scores')
+    names, counts = np.unique(predictions.classes, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f'{path}: finding {str(names[counts > 1][0])!r} is in it {counts.max()} times'
+        )
+    for what, values, good in (
+        ('score', scores, (scores >= 0) & (scores <= 1)),
+        ('label', labels, np.isin(labels, (0, 1)) | np.isnan(labels)),
+    ):
+        if not good.all():
+            i, k = np.argwhere(~good)[0]
+            allowed = 'from 0 to 1, a probability' if what == 'score' else '0, 1 or NaN (unknown)'
+            raise ValueError(
+                f'{path}: the {what} of {predictions.classes[k]} for image {predictions.images[i]} '
+                f'is {values[i, k]}, and must be {allowed}'
+            )
 
 
 def split_stamp(stamp: str) -> tuple[str, str, str]:
@@ -102,15 +132,23 @@ def aligned(first: Predictions, second: Predictions) -> Predictions:
 
 
 def check_validation(test: Predictions, val: Predictions) -> int:
-    """Refuse validation predictions that are no validation of this test set.
+    """Refuse validation predictions that are not of this model or not for this test set.
 
     Returns:
         Number of the test set's patients who are in validation as well, by other images. It should
         be 0; the two protocols of ChestX-ray14 split by patient.
 
     Raises:
-        ValueError: they differ in data set, protocol or classes, or share an image.
+        ValueError: they differ in data set, protocol, classes, unit or checkpoint, or share an
+            image.
     """
+    if test.checkpoint and val.checkpoint and test.checkpoint != val.checkpoint:
+        raise ValueError(
+            f'checkpoints differ: the validation predictions are of {val.checkpoint}…, those of '
+            f'the test of {test.checkpoint}… (SHA-256): make both with tools/test.py and one file'
+        )
+    if test.unit != val.unit:
+        raise ValueError(f'units differ: {val.unit} in validation, {test.unit} in the test')
     if split_stamp(test.stamp)[:2] != split_stamp(val.stamp)[:2]:
         raise ValueError(
             f'protocols differ: thresholds from {val.stamp!r} are not for {test.stamp!r}'

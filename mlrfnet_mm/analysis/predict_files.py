@@ -187,14 +187,16 @@ def _reports(
     paths = []
     for key, images in studies.items():
         curves = None
-        figure = calibration_figure(inferencer.decisions, study_findings(images))
+        figure = calibration_figure(
+            inferencer.decisions, study_findings(images, inferencer.decisions)
+        )
         if figure is not None:
             figure.savefig(scratch / 'curves.png', dpi=DPI)
             plt.close(figure)
             text = 'Calibration curves of the most probable findings; dots: this study'
             curves = Picture(scratch / 'curves.png', text)
         path = folder / page_name(numbers[key])
-        page = study_page(numbers[key], images, inferencer.stamp, curves)
+        page = study_page(numbers[key], images, inferencer.stamp, inferencer.decisions, curves)
         path.write_text(page, encoding='utf-8', errors=NAMES)
         paths.append(path)
     return paths

@@ -7,7 +7,7 @@ statistics of the saved predictions and the figures.
 from pathlib import Path
 
 from .report_page import html_page, markdown_page
-from .report_run import TEST, VAL, read_run
+from .report_run import TEST, VAL, read_run, two_checkpoints
 from .report_sections import (
     areas_section,
     calibration_section,
@@ -38,6 +38,8 @@ def write_report(
     statistics = None
     test, val = run.scored(TEST), run.scored(VAL)
     if test is not None:
+        if val is not None and two_checkpoints(test, val):
+            val = None  # the sections name the file and the command that makes it again
         files = {'predictions': TEST} | ({'val': VAL} if val else {})
         statistics = evaluate_predictions(test, val, replicates=replicates, seed=seed, files=files)
     sections = [

@@ -70,3 +70,8 @@ def test_command(run: Run, out: str, options: str = '') -> str:
     """Command that writes the predictions of one split into the work directory."""
     config, folder = run.quoted()
     return f'python tools/test.py {config} {folder} --out {folder}/{out}{options}'
+
+
+def two_checkpoints(test: Predictions, val: Predictions) -> bool:
+    """Whether the files say that they are of different weights."""
+    return bool(test.checkpoint and val.checkpoint and test.checkpoint != val.checkpoint)

@@ -16,7 +16,7 @@ from .curves import plot_curves
 from .paper import TABLE_5_IMAGES, TABLE_5_STAMP, paper_aucs
 from .reliability_figure import plot_reliability
 from .report_page import Absent, Picture, Section
-from .report_run import TEST, VAL, Run, test_command
+from .report_run import TEST, VAL, Run, test_command, two_checkpoints
 from .roc_figure import plot_areas
 from .statistics import Statistics
 from .tables import Record, Table
@@ -149,8 +149,10 @@ def thresholds_section(run: Run, statistics: Statistics | None) -> Section:
     if statistics is not None and len(statistics.tables) > 1:
         section.blocks.append(statistics.tables[1])
         return section
+    test, val = run.predictions[TEST], run.predictions[VAL]
+    mixed = test is not None and val is not None and two_checkpoints(test, val)
     for name in OPTIONS:
-        if run.predictions[name] is None:
+        if run.predictions[name] is None or mixed:
             what = 'Validation predictions' if name == VAL else 'Test predictions'
             section.blocks.append(Absent(what, test_command(run, name, OPTIONS[name])))
     return section
@@ -161,7 +163,7 @@ def calibration_section(run: Run) -> Section:
     section = Section('Calibration')
     file = run.folder / 'calibration.json'
     test, val = run.predictions[TEST], run.predictions[VAL]  # by image, as predictions are made
-    if test is None or val is None or not file.is_file():
+    if test is None or val is None or two_checkpoints(test, val) or not file.is_file():
         folder = run.quoted()[1]
         command = f'python tools/calibrate.py {folder}/{VAL} --checkpoint-dir {folder}'
         command += f' --test {folder}/{TEST}'

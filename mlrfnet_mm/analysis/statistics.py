@@ -18,13 +18,16 @@ from mlrfnet_mm.evaluation import (
     mean_defined,
     mean_over_classes,
     operating_points,
+    patient_counts,
     percentile_interval,
     roc_auc,
+    too_few_patients,
 )
+from mlrfnet_mm.evaluation.bootstrap import LEAST_PATIENTS
 from mlrfnet_mm.evaluation.thresholds import METRICS
 
 from .pairing import aligned, check_validation, split_stamp
-from .tables import Record, Table
+from .tables import Record, Table, in_markdown
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,8 @@ class Statistics:
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / 'statistics.md'
         sections = [table.markdown() for table in self.tables]
-        page.write_text(
-            '\n'.join(['# Statistics\n', self._stamp_line() + '\n', *sections]), encoding='utf-8'
-        )
+        stamp = in_markdown(self._stamp_line())
+        page.write_text('\n'.join(['# Statistics\n', stamp + '\n', *sections]), encoding='utf-8')
         return [page, *(table.write_csv(folder, self.stamp) for table in self.tables)]
 
     def _stamp_line(self) -> str:
@@ -54,6 +56,7 @@ class Statistics:
         return ', '.join(values) + '. Research use, not for diagnosis.'
 
 
+LEAST_REPLICATES = 100  # the ends of a 95 % interval lie on the third from outside
 UNITS = dict(image='images', study='studies')
 COUNTS = (*UNITS.values(), 'patients', 'replicates')
 
@@ -81,8 +84,16 @@ def evaluate_predictions(
         files: names of the files, for the stamp.
 
     Raises:
-        ValueError: files that must not stand beside each other.
+        ValueError: files that must not stand beside each other, too few replicates, and
+            predictions in which no AUC is defined.
     """
+    if replicates < LEAST_REPLICATES:
+        raise ValueError(f'replicates must be at least {LEAST_REPLICATES}, got {replicates}')
+    if np.isnan(roc_auc(test.scores, test.labels)).all():
+        raise ValueError(
+            f'{test.stamp}: no finding has both positive and negative labels, so that nothing can '
+            'be computed'
+        )
     shared = check_validation(test, val) if val is not None else 0
     if against is not None:
         against = aligned(test, against)
@@ -111,13 +122,18 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
     """AUC with both intervals, average precision, labels and positives."""
     aucs, aps = roc_auc(test.scores, test.labels), average_precision(test.scores, test.labels)
     auc_ends, ap_ends = percentile_interval(auc_draws), percentile_interval(ap_draws)
-    delong = delong_interval(test.scores, test.labels)
+    delong = delong_interval(test.scores, test.labels, test.patients)
+    few = too_few_patients(test.labels, test.patients)
+    for ends in (auc_ends, ap_ends, delong):
+        ends[:, few] = np.nan
+    with_positive, _ = patient_counts(test.labels, test.patients)
     lost = np.isnan(auc_draws).sum(0)
     records: list[Record] = []
     for k, name in enumerate(test.classes.tolist()):
         y = test.labels[:, k]
         records.append(
             dict(finding=name, n=int((~np.isnan(y)).sum()), positives=int(np.nansum(y)))
+            | dict(positive_patients=int(with_positive[k]))
             | _with_interval('auc', aucs[k], auc_ends[:, k])
             | dict(delong_low=float(delong[0, k]), delong_high=float(delong[1, k]))
             | _with_interval('ap', aps[k], ap_ends[:, k])
@@ -128,14 +144,20 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
         ends = percentile_interval(mean_over_classes(draws[:, test.in_mean]))
         mean |= _with_interval(key, mean_defined(values[test.in_mean]), ends)
     notes = [
-        'Intervals cover 95 %: by bootstrap over patients (percentiles); DeLong (normal) takes '
-        'images as independent and is too narrow where patients have several.',
+        'Nominal 95 % intervals: by bootstrap over patients (percentiles), and by DeLong (normal), '
+        'clustered by patient (Obuchowski 1997). By simulation they cover 0.91 to 0.95; those of '
+        'average precision less below 50 positives (docs/evaluation.md).',
         *_undefined_notes(test, aucs, lost, len(auc_draws)),
+        *_few_notes(test),
     ]
+    rare = test.classes[(np.nansum(test.labels, 0) < 50) & ~few & ~np.isnan(aucs)]
+    if len(rare):
+        notes.append(f'Fewer than 50 positives, AP interval too narrow: {", ".join(rare)}.')
     columns = {
         'finding': 'finding',
         'n': 'n',
         'positives': 'positives',
+        'of patients': 'positive_patients',
         'AUC (bootstrap)': 'auc',
         'DeLong': 'delong',
         'AP (bootstrap)': 'ap',
@@ -160,6 +182,17 @@ def _undefined_notes(
         )
 
 
+def _few_notes(test: Predictions) -> Iterable[str]:
+    """Name the classes that get no interval and no test."""
+    few = too_few_patients(test.labels, test.patients)
+    few &= ~np.isnan(roc_auc(test.scores, test.labels))
+    if few.any():
+        yield (
+            f'No interval and no test with fewer than {LEAST_PATIENTS} positive or negative '
+            f'patients: {", ".join(test.classes[few].tolist())}.'
+        )
+
+
 def _threshold_table(
     test: Predictions,
     val: Predictions | None,
@@ -181,7 +214,12 @@ def _threshold_table(
     for i, metric in enumerate(METRICS):
         macro |= _with_interval(metric, points.macro[i], points.macro_interval[:, i])
     defined = (~np.isnan(points.values[test.in_mean])).sum(0)
-    notes = ['95 % intervals by bootstrap over patients, thresholds held fixed.']
+    notes = [
+        "Nominal 95 % intervals by bootstrap over patients, thresholds held fixed; Wilson's over "
+        'patients where all replicates agree. Thresholds apply to scores per '
+        f'{test.unit}.',
+        *_few_notes(test),
+    ]
     if defined.min() < test.in_mean.sum():
         each = ', '.join(f'{m} {n}' for m, n in zip(METRICS, defined, strict=True))
         notes.append(
@@ -201,7 +239,9 @@ def _paired_table(
     others, _ = bootstrap_areas(second.scores, second.labels, second.patients, replicates, seed)
     gaps = draws - others
     ends, p_bootstrap = percentile_interval(gaps), bootstrap_p(gaps)
-    p_delong = delong_test(first.scores, second.scores, first.labels)
+    p_delong = delong_test(first.scores, second.scores, first.labels, first.patients)
+    few = too_few_patients(first.labels, first.patients)
+    ends[:, few] = p_bootstrap[few] = p_delong[few] = np.nan
     tests = dict(
         p_bootstrap=p_bootstrap,
         p_bootstrap_holm=holm(p_bootstrap),
@@ -219,12 +259,20 @@ def _paired_table(
     mean: Record = dict(finding=_mean_name(first, 'mean'), auc=a, auc_against=b)
     mean |= _with_interval('difference', a - b, percentile_interval(means))
     mean |= dict(p_bootstrap=float(bootstrap_p(means)))
-    tested = int((~np.isnan(p_bootstrap)).sum())
+    counts = [int((~np.isnan(p)).sum()) for p in (p_bootstrap, p_delong)]
+    least = 2 / (replicates + 1)
     notes = [
-        '95 % intervals and p by paired bootstrap over patients (least p '
-        f'{2 / (replicates + 1):.2g}); p by paired DeLong takes images as independent. Holm '
-        f'corrects over the {tested} classes; the mean is not one of them.'
+        'Nominal 95 % intervals and p by paired bootstrap over patients (least p '
+        f'{least:.2g}); p by paired DeLong, clustered by patient (Obuchowski 1997). Holm corrects '
+        f'over {counts[0]} findings (DeLong: {counts[1]}); the mean is not one of them.',
+        *_few_notes(first),
     ]
+    if counts[0] * least > 0.05:
+        notes.append(
+            f'With {replicates:,} replicates no bootstrap p is below {counts[0] * least:.2g} after '
+            "Holm's correction: take DeLong's, or "
+            f'--replicates {int(np.ceil(counts[0] * 2 / 0.005)):d}.'
+        )
     columns = {
         'finding': 'finding',
         'AUC': 'auc',

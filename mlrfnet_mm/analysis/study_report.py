@@ -6,7 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from .decisions import ranked, value_of
+import numpy as np
+
+from .decisions import Decisions, ranked
 from .report_page import Picture, Section, html_page
 from .tables import Record, Table
 
@@ -29,16 +31,22 @@ class StudyImage:
     pictures: list[Picture] = field(default_factory=list)
 
 
-def study_findings(images: Sequence[StudyImage]) -> dict[str, dict[str, Any]]:
-    """Each finding's row of the image where it is most probable: CheXpert's rule for studies."""
-    rows = [image.record['findings'] for image in images]
-    return {name: max((row[name] for row in rows), key=value_of) for name in rows[0]}
+def study_findings(images: Sequence[StudyImage], decisions: Decisions) -> dict[str, dict[str, Any]]:
+    """Each finding by the greatest score of the study's images, CheXpert's rule.
+
+    Read by what was fitted per study; for a study of one image by what is there.
+    """
+    names = decisions.classes
+    scores = [[image.record['findings'][n]['score'] for n in names] for image in images]
+    units = ('image', 'study') if len(images) == 1 else ('study',)
+    return decisions.read(np.max(scores, 0), units)
 
 
 def study_page(
     number: int,
     images: Sequence[StudyImage],
     stamp: Mapping[str, str],
+    decisions: Decisions,
     curves: Picture | None = None,
 ) -> str:
     """Write the page of one study.
@@ -49,6 +57,7 @@ def study_page(
         number: of the study in this run.
         images: its images.
         stamp: of the model.
+        decisions: how its scores are read.
         curves: calibration of this study's findings.
     """
     blocks: list[Any] = [INTRODUCTION]
@@ -56,7 +65,7 @@ def study_page(
     blocks += [
         f'Patient: {name or "no name"}, ID {key or "none"}' for name, key in sorted(patients)
     ]
-    blocks.append(_findings_table(images, stamp))
+    blocks.append(_findings_table(images, stamp, decisions))
     sections = [Section('Findings', blocks)]
     for i, image in enumerate(images, 1):
         section = Section(f'Image {i}', [_describe(image.record)])
@@ -72,8 +81,10 @@ def study_page(
     return html_page(f'Chest X-ray study {number}', sections)
 
 
-def _findings_table(images: Sequence[StudyImage], stamp: Mapping[str, str]) -> Table:
-    found = study_findings(images)
+def _findings_table(
+    images: Sequence[StudyImage], stamp: Mapping[str, str], decisions: Decisions
+) -> Table:
+    found = study_findings(images, decisions)
     records: list[Record] = []
     for name in ranked(found):
         row = found[name]
@@ -84,6 +95,12 @@ def _findings_table(images: Sequence[StudyImage], stamp: Mapping[str, str]) -> T
     notes = [f'Calibration: {stamp["calibration"]}.', f'Thresholds: {stamp["thresholds"]}.']
     if several:
         notes.insert(0, f'Each finding by the greatest of {len(images)} images.')
+        fitted = [x for x in (decisions.calibration, decisions.thresholds) if x]
+        if any(x.unit == 'image' for x in fitted):
+            notes.append(
+                'What was fitted per image is not applied to the greatest of several: for studies '
+                'use tools/calibrate.py --unit study.'
+            )
     columns = {'finding': 'finding', 'probability': 'probability', 'threshold': 'threshold'}
     columns |= {'decision': 'decision', 'score of the model': 'score'}
     return Table('findings', 'All findings', columns, records, notes)

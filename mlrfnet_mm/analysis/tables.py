@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 Record = dict[str, str | int | float]
+FORMULA = tuple('=+-@\t\r')
 
 
 @dataclass
@@ -40,11 +43,12 @@ class Table:
 
     def text(self, width: int = 120) -> str:
         """Lay out for a terminal."""
-        table = RichTable(title=self.title, title_justify='left', box=SIMPLE_HEAD)
+        table = RichTable(title=Text(self.title), title_justify='left', box=SIMPLE_HEAD)
         for i, header in enumerate(self.columns):
-            table.add_column(header, justify='right' if i else 'left', no_wrap=True)
+            table.add_column(Text(header), justify='right' if i else 'left', no_wrap=True)
         for row in self.rows():
-            table.add_row(*(c.replace(' (', '\n').rstrip(')') if self.wide else c for c in row))
+            shown = (c.replace(' (', '\n').rstrip(')') if self.wide else c for c in row)
+            table.add_row(*map(Text, shown))
         out = StringIO()
         console = Console(file=out, width=width, highlight=False)
         console.print(table)
@@ -55,10 +59,11 @@ class Table:
     def markdown(self) -> str:
         """Lay out as a section with a pipe table."""
         rule = ['---'] + ['---:'] * (len(self.columns) - 1)
-        cells = [[c.replace('|', '\\|') for c in row] for row in [list(self.columns), *self.rows()]]
+        cells = [[in_markdown(c) for c in row] for row in [list(self.columns), *self.rows()]]
         cells.insert(1, rule)
         lines = [f'| {" | ".join(row)} |' for row in cells]
-        return '\n\n'.join([f'## {self.title}', '\n'.join(lines), *self.notes]) + '\n'
+        notes = [in_markdown(note) for note in self.notes]
+        return '\n\n'.join([f'## {in_markdown(self.title)}', '\n'.join(lines), *notes]) + '\n'
 
     def write_csv(self, folder: Path, stamp: Mapping[str, str | int]) -> Path:
         """Write full precision, with the stamp in every row: a row copied out keeps its origin."""
@@ -67,8 +72,29 @@ class Table:
         with path.open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, [*keys, *stamp], restval='')
             writer.writeheader()
-            writer.writerows({**record, **stamp} for record in self.records)
+            writer.writerows(
+                {key: in_csv(value) for key, value in {**record, **stamp}.items()}
+                for record in self.records
+            )
         return path
+
+
+def in_csv(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula, with an apostrophe before it.
+
+    >>> in_csv('=cmd()'), in_csv('Edema'), in_csv(-0.5)
+    ("'=cmd()", 'Edema', -0.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA else value
+
+
+def in_markdown(text: str) -> str:
+    r"""A text whose HTML and pipes are shown, not obeyed.
+
+    >>> in_markdown('a|b <script>')
+    'a\\|b &lt;script>'
+    """
+    return text.replace('&', '&amp;').replace('<', '&lt;').replace('|', '\\|')
 
 
 def cell(record: Mapping[str, str | int | float], key: str) -> str:
@@ -92,4 +118,6 @@ def number(value: str | int | float, key: str = '') -> str:
         return '–'
     if key.startswith('p_') and value < 0.001:
         return '<0.001'
-    return f'{value:.3f}'.replace('-', '−')
+    # a threshold is applied as it is printed: 0.001 for 0.00142 would be another one
+    form = '.4g' if key == 'threshold' else '.4f' if key.startswith(('brier', 'ece')) else '.3f'
+    return format(value, form).replace('-', '−')

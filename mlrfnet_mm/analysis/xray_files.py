@@ -22,6 +22,7 @@ class Xray:
         study: key that the images of one study share; the path where there is no such.
         notes: what a reader should know.
         patient: ``name`` and ``id`` of a DICOM file, for those who ask for them only.
+        in_study: whether the file names a study, which may hold other images.
     """
 
     pixels: np.ndarray
@@ -29,6 +30,7 @@ class Xray:
     study: str
     notes: tuple[str, ...]
     patient: dict[str, str]
+    in_study: bool = False
 
 
 def read_xray(source: str | Path | np.ndarray) -> Xray:
@@ -49,7 +51,9 @@ def read_xray(source: str | Path | np.ndarray) -> Xray:
     if is_dicom(head) or path.suffix.lower() in ('.dcm', '.dicom'):
         dicom = read_dicom(path)
         study = dicom.study or str(path)
-        return Xray(dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient)
+        return Xray(
+            dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient, bool(dicom.study)
+        )
     return Xray(read_grey(path), None, str(path), (), {})
 
 

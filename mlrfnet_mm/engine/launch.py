@@ -1,22 +1,23 @@
 """From command line to runner: what tools/train.py and tools/test.py share."""
 
+import atexit
 import hashlib
 import inspect
 import os
 import sys
+import traceback
 import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner
+from torch import distributed as dist
 
 from mlrfnet_mm.engine.parts import leaf_datasets, part_class
 from mlrfnet_mm.engine.runner import latest_checkpoint
@@ -166,19 +167,37 @@ def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
             raise ValueError(f'--cfg-options {option}=…: {key!r} is no key of the runner{hint}')
 
 
-@contextmanager
-def in_order(tool: str) -> Iterator[None]:
-    """End a tool in order: the processes leave their group, and Ctrl-C is not an error.
+def run_in_order(main: Callable[[], None], tool: str) -> None:
+    """Run a tool and end it in order, also after an error or Ctrl-C.
 
-    Without it a process that leaves while another still talks to it can abort at its end.
+    Several processes wait for each other, leave their group, and end without the destructors of
+    torch's libraries: a background thread that is still there then aborts the process (seen once
+    in twenty runs, on the second of two processes, after all work was done).
     """
     try:
-        yield
+        main()
+        code: int | str | None = 0
     except KeyboardInterrupt:
-        sys.exit(f'{tool}: interrupted')
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        code = f'{tool}: interrupted'
+    except SystemExit as error:
+        code = error.code
+    except Exception:
+        if not dist.is_available() or not dist.is_initialized():
+            raise
+        traceback.print_exc()
+        code = 1
+    if not dist.is_available() or not dist.is_initialized():
+        sys.exit(code)
+    if not code:
+        dist.barrier()
+    dist.destroy_process_group()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -7,8 +7,10 @@ from .bootstrap import (
     bootstrap_auc,
     bootstrap_p,
     mean_over_classes,
+    patient_counts,
     patient_weights,
     percentile_interval,
+    too_few_patients,
 )
 from .calibration import Calibration, fit_calibration
 from .delong import delong_interval, delong_test
@@ -47,9 +49,11 @@ __all__ = [
     'mean_defined',
     'mean_over_classes',
     'operating_points',
+    'patient_counts',
     'patient_weights',
     'percentile_interval',
     'reliability_curve',
     'roc_auc',
     'shared_findings',
+    'too_few_patients',
 ]

@@ -135,6 +135,27 @@ def bootstrap_auc(
     return bootstrap_areas(scores, labels, patients, replicates, seed)[0]
 
 
+# With fewer positive (or negative) patients nominal 95 % intervals cover far less and tests reject
+# far too often, see docs/evaluation.md: none are given.
+LEAST_PATIENTS = 10
+
+
+def patient_counts(labels: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """(2, K) numbers of patients with a positive image of each class, and with a negative one."""
+    index = np.unique(patients, return_inverse=True)[1]
+    counts = [
+        [len(np.unique(index[labels[:, k] == value])) for k in range(labels.shape[1])]
+        for value in (1, 0)
+    ]
+    return np.array(counts)
+
+
+def too_few_patients(labels: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """(K,) bool: classes with too few positive or negative patients for an interval or a test."""
+    few: np.ndarray = patient_counts(labels, patients) < LEAST_PATIENTS
+    return np.asarray(few.any(0))
+
+
 def mean_over_classes(replicates: np.ndarray) -> np.ndarray:
     """Mean of each replicate's defined classes.
 
@@ -161,11 +182,13 @@ def percentile_interval(replicates: np.ndarray, level: float = 0.95) -> np.ndarr
         level: probability that the interval is to cover.
 
     Returns:
-        (2, …) lower and upper ends; NaN where no replicate is defined.
+        (2, …) lower and upper ends; NaN where no replicate is defined, and where all are equal: an
+        AUC of 1 in every replicate does not mean that there is no doubt.
     """
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', RuntimeWarning)  # no replicate defined: NaN is meant
-        return np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        ends = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.where(ends[0] == ends[1], np.nan, ends)
 
 
 def bootstrap_p(differences: np.ndarray) -> np.ndarray:

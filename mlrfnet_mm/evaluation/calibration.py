@@ -19,12 +19,13 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from .auc import roc_auc
-from .json_files import from_nulls, read_object, to_nulls
+from .json_files import check_unit, from_nulls, read_object, to_nulls
 
 METHODS = ('platt', 'temperature')
 FILE_NAME = 'calibration.json'
 # A float32 sigmoid ends at these: beyond them its logit would be infinite.
 LEAST, MOST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
+NARROW = 1e-3  # logits: a class whose scores differ by less tells nothing
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Calibration:
         bias: (K,); NaN where the scale is.
         stamp: of the validation predictions, as ``'ChestX-ray14 official/val'``.
         checkpoint: digest of the checkpoint that made them; ``''`` if not recorded.
+        unit: what it was fitted on, ``'image'`` or ``'study'`` (the maximum over its images).
     """
 
     classes: tuple[str, ...]
@@ -47,6 +49,7 @@ class Calibration:
     bias: np.ndarray
     stamp: str
     checkpoint: str = ''
+    unit: str = 'image'
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Return probabilities, float64, of scores in [0, 1], both (…, K); NaN where not fitted.
@@ -93,7 +96,7 @@ class Calibration:
                 f'{path}: {classes[k]!r} has scale {scale[k]} and bias {bias[k]}; the scale is at '
                 'least 0, and either both are null or neither'
             )
-        origin = str(fields['stamp']), str(fields['checkpoint'])
+        origin = str(fields['stamp']), str(fields['checkpoint']), check_unit(path, fields['unit'])
         return cls(classes, fields['method'], scale, bias, *origin)
 
 
@@ -110,6 +113,17 @@ def logits(scores: np.ndarray) -> np.ndarray:
     return logit(np.clip(scores, LEAST, MOST))
 
 
+def _within_precision(scores: np.ndarray) -> np.ndarray:
+    """Scores with 0 and 1 moved halfway to the nearest that the array holds otherwise.
+
+    A half-precision sigmoid rounds to exactly 0 and 1: taken at their word, a single such positive
+    would decide the fit.
+    """
+    scores = np.asarray(scores, float)
+    inner = scores[(scores > 0) & (scores < 1)]
+    return np.clip(scores, inner.min() / 2, (1 + inner.max()) / 2) if inner.size else scores
+
+
 def fit_calibration(
     scores: np.ndarray, labels: np.ndarray, method: str = 'platt'
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +132,8 @@ def fit_calibration(
     Targets are Platt's, (m + 1) / (m + 2) for each of m positives and 1 / (n + 2) for each of n
     negatives, in place of 1 and 0: so the fit stays finite where the classes are separable, and
     rare findings are not fitted too steeply. A class whose scores run against its labels gets scale
-    0, the best that does not turn its order round.
+    0, the best that does not turn its order round; so does one whose scores are all but equal
+    (interquartile range of the logits below 1e-3).
 
     Args:
         scores: (N, K) in [0, 1].
@@ -130,7 +145,7 @@ def fit_calibration(
     """
     if method not in METHODS:
         raise ValueError(f'method must be one of {", ".join(METHODS)}, got {method!r}')
-    values = logits(scores)
+    values = logits(_within_precision(scores))
     scale, bias = np.full((2, labels.shape[1]), np.nan)
     for k in np.flatnonzero(~np.isnan(roc_auc(scores, labels))):
         known = ~np.isnan(labels[:, k])
@@ -143,6 +158,9 @@ def _fit_class(x: np.ndarray, positive: np.ndarray, with_bias: bool) -> tuple[fl
     """Scale and bias of one class from logits (N,) and whether the finding is there (N,)."""
     m, n = int(positive.sum()), int((~positive).sum())
     target = np.where(positive, (m + 1) / (m + 2), 1 / (n + 2))
+    flat = 0.0, float(logit(target.mean())) if with_bias else 0.0
+    if np.subtract(*np.quantile(x, [0.75, 0.25])) < NARROW:
+        return flat
     # A target t is a positive of weight t and a negative of weight 1 - t: what scikit-learn fits.
     # Newton's method, as logits that crowd in a narrow range are ill-conditioned for others.
     model = LogisticRegression(
@@ -153,4 +171,4 @@ def _fit_class(x: np.ndarray, positive: np.ndarray, with_bias: bool) -> tuple[fl
     model.fit(np.tile(x, 2)[:, None], labels, sample_weight=weights)
     if model.coef_[0, 0] >= 0:
         return float(model.coef_[0, 0]), float(model.intercept_[0]) if with_bias else 0.0
-    return 0.0, float(logit(target.mean())) if with_bias else 0.0
+    return flat

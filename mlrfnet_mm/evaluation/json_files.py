@@ -62,3 +62,14 @@ def read_object(
             'anew'
         )
     return path, found
+
+
+def check_unit(path: Path, unit: Any) -> str:
+    """Return what a file was made on.
+
+    Raises:
+        ValueError: neither images nor studies.
+    """
+    if unit not in ('image', 'study'):
+        raise ValueError(f"{path}: unit must be 'image' or 'study', got {unit!r}")
+    return str(unit)

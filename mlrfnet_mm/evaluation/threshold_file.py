@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .json_files import from_nulls, read_object, to_nulls
+from .json_files import check_unit, from_nulls, read_object, to_nulls
 
 ON = ('scores', 'calibrated')
 FILE_NAME = 'thresholds.json'
@@ -25,6 +25,7 @@ class Thresholds:
             probabilities of the ``calibration.json`` in the same folder.
         stamp: of the validation predictions, as ``'ChestX-ray14 official/val'``.
         checkpoint: digest of the checkpoint that made them; ``''`` if not recorded.
+        unit: what they are for, ``'image'`` or ``'study'`` (the maximum over its images).
     """
 
     classes: tuple[str, ...]
@@ -33,6 +34,7 @@ class Thresholds:
     on: str
     stamp: str
     checkpoint: str = ''
+    unit: str = 'image'
 
     def save(self, folder: str | Path) -> Path:
         """Write ``thresholds.json`` into the folder; NaN becomes null."""
@@ -54,5 +56,5 @@ class Thresholds:
             raise ValueError(f'{path}: on must be one of {", ".join(ON)}, got {fields["on"]!r}')
         classes = tuple(fields['classes'])
         values = from_nulls(fields['thresholds'], len(classes), path, 'thresholds')
-        origin = str(fields['stamp']), str(fields['checkpoint'])
+        origin = str(fields['stamp']), str(fields['checkpoint']), check_unit(path, fields['unit'])
         return cls(classes, fields['rule'], values, fields['on'], *origin)

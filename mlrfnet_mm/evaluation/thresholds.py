@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from .auc import mean_defined, roc_auc
-from .bootstrap import mean_over_classes, patient_weights, percentile_interval
+from .bootstrap import (
+    LEAST_PATIENTS,
+    mean_over_classes,
+    patient_counts,
+    patient_weights,
+    percentile_interval,
+)
 from .predictions import Predictions
 
 METRICS = ('accuracy', 'sensitivity', 'specificity', 'F1', 'precision', 'NPV')
@@ -19,7 +26,8 @@ class OperatingPoints:
         thresholds: (K,); a finding is called where its score is at or above. NaN: not chosen.
         values: (K, 6) in the order of ``METRICS``; NaN where undefined, as precision is where
             nothing is called.
-        intervals: (2, K, 6) lower and upper ends, by patient, thresholds held fixed.
+        intervals: (2, K, 6) lower and upper ends, by patient, thresholds held fixed; NaN where too
+            few patients are positive or negative, Wilson's where no replicate differs.
         macro: (6,) mean over the classes in which the metric is defined.
         macro_interval: (2, 6).
         rule: how the thresholds were chosen.
@@ -111,6 +119,49 @@ def confusion_metrics(counts: np.ndarray) -> np.ndarray:
     return np.stack(values, -1)
 
 
+def wilson_interval(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> np.ndarray:
+    """(2, …) Wilson's interval of a share out of n independent trials; NaN for none.
+
+    Wilson, Journal of the American Statistical Association 22 (1927) 209-212.
+    """
+    z = norm.ppf((1 + level) / 2)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.stack([middle - half, middle + half])
+
+
+# Which cells (true and false positives, false and true negatives) a metric is a share of.
+SHARES = dict(
+    accuracy=(0, 1, 2, 3), sensitivity=(0, 2), specificity=(1, 3), precision=(0, 1), NPV=(2, 3)
+)
+POSITIVES, NEGATIVES = ('sensitivity', 'F1', 'precision'), ('specificity', 'NPV')
+
+
+def _point_intervals(
+    drawn: np.ndarray, values: np.ndarray, by_patient: np.ndarray, test: Predictions
+) -> np.ndarray:
+    """(2, K, 6): percentiles; Wilson's over patients where those have no width; none for few.
+
+    Args:
+        drawn: (R, K, 6) replicates.
+        values: (K, 6).
+        by_patient: (P, K, 4) cells of each patient.
+        test: for its labels.
+    """
+    ends = percentile_interval(drawn)
+    counts = patient_counts(test.labels, test.patients)
+    for i, metric in enumerate(METRICS):
+        if metric in SHARES:
+            patients = by_patient[..., SHARES[metric]].any(-1).sum(0)  # (K,)
+            wilson = wilson_interval(values[:, i], patients)
+            ends[..., i] = np.where(np.isnan(ends[..., i]), wilson, ends[..., i])
+        needed = [0] * (metric not in NEGATIVES) + [1] * (metric not in POSITIVES)
+        few = (counts[needed] < LEAST_PATIENTS).any(0)
+        ends[:, few, i] = np.nan
+    return ends
+
+
 def operating_points(
     test: Predictions,
     val: Predictions | None = None,
@@ -152,7 +203,7 @@ def operating_points(
     return OperatingPoints(
         thresholds=thresholds,
         values=values,
-        intervals=percentile_interval(drawn),
+        intervals=_point_intervals(drawn, values, by_patient, test),
         macro=np.array([mean_defined(column) for column in values[test.in_mean].T]),
         macro_interval=percentile_interval(macros),
         rule=rule,

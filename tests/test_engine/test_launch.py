@@ -1,6 +1,8 @@
 import os
+import sys
 
 import pytest
+from conftest import ROOT
 from mmengine.config import Config
 
 from mlrfnet_mm.engine.launch import check_keys, check_validation_data, resolve_checkpoint
@@ -98,3 +100,42 @@ def test_two_hospitals_may_name_their_splits_alike():
         splits(train=here, val=dict(split='val', **here), test=dict(split='val', **there))
     )
     check_validation_data(splits(train={}, val=dict(type='B', protocol='q'), test=dict(type='C')))
+
+
+SCRIPT = """
+import atexit, os, sys, time
+from torch import distributed as dist
+from mlrfnet_mm.engine.launch import run_in_order
+
+rank = int(os.environ['RANK'])
+atexit.register(lambda: print('group', dist.is_initialized(), flush=True))
+
+def main():
+    dist.init_process_group('gloo')
+    if sys.argv[1] == 'error' and rank == 1:
+        raise ValueError('no such thing')
+    if sys.argv[1] == 'exit' and rank == 1:
+        sys.exit('tool: no such thing')
+    time.sleep(rank)
+    dist.barrier()
+
+run_in_order(main, 'tool')
+"""
+
+
+@pytest.mark.parametrize(('how', 'code'), [('well', 0), ('error', 1), ('exit', 1)])
+def test_two_processes_leave_their_group(tmp_path, run, how, code):
+    (tmp_path / 'tool.py').write_text(SCRIPT)
+    process = run(
+        *[sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone'],
+        *[tmp_path / 'tool.py', how],
+        check=False,
+        env=dict(PYTHONPATH=str(ROOT)),
+        timeout=100,
+    )
+    assert process.returncode == code, process.stderr
+    assert 'terminate called' not in process.stderr
+    assert 'group True' not in process.stdout
+    assert process.stdout.count('group False') >= (2 if how == 'well' else 1)
+    if code:
+        assert 'no such thing' in process.stderr

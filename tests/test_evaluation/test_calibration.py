@@ -239,3 +239,25 @@ def test_unknown_labels_do_not_count_in_the_errors(strategy):
 def test_bins_are_fifteen_unless_asked_otherwise():
     scores, labels = made(700)
     assert calibration_error(scores, labels) == calibration_error(scores, labels, bins=15)
+
+
+def test_one_positive_that_was_rounded_to_0_does_not_decide():
+    rng = np.random.default_rng(0)
+    labels = (np.arange(500) < 22).astype(float)[:, None]
+    logits = rng.standard_normal((500, 1)) - 3 + 2 * labels
+    scores = 1 / (1 + np.exp(-logits))
+    scores[0] = 0  # as a float16 sigmoid writes it
+    expected, _ = fit_calibration(np.where(scores == 0, scores[scores > 0].min(), scores), labels)
+    scale, _ = fit_calibration(scores, labels)
+    assert scale[0] == pytest.approx(expected[0], rel=0.1)
+    assert scale[0] > 0.3
+
+
+@pytest.mark.parametrize('spread', [0, 1e-7])
+def test_scores_that_are_all_but_equal_get_scale_0(spread):
+    labels = np.tile([[1.0], [0.0], [0.0]], (40, 1))
+    scores = 0.2 + spread * labels
+    scale, bias = fit_calibration(scores, labels)
+    assert scale[0] == 0
+    p = Calibration(('a',), 'platt', scale, bias, '').apply(scores)
+    np.testing.assert_allclose(p, 1 / 3, atol=0.01)

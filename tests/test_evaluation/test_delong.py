@@ -1,10 +1,22 @@
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from mlrfnet_mm.evaluation import delong_interval, delong_test, holm
+from mlrfnet_mm.evaluation import bootstrap_auc, delong_interval, delong_test, holm
 from mlrfnet_mm.evaluation.delong import delong_covariance
+
+
+def has_proc():
+    """Whether R with the package pROC is there."""
+    command = ['Rscript', '-e', 'library(pROC)']
+    return (
+        bool(shutil.which('Rscript'))
+        and not subprocess.run(command, capture_output=True).returncode
+    )
 
 
 def draw(n=120, k=3, ties=False, seed=0, gain=1.0):
@@ -79,43 +91,113 @@ def test_no_information_is_no_p_value():
     assert np.isnan(delong_test(labels, np.zeros((4, 1)), labels)).all()  # AUC 1 against 0.5
 
 
-def test_logit_interval_is_inside_0_1_and_symmetric_in_logits():
-    scores, labels = draw(n=40, gain=2.5)
-    low, high = delong_interval(scores, labels, scale='logit')
-    aucs = [roc_auc_score(labels[:, k], scores[:, k]) for k in range(3)]
-    assert (low > 0).all()
-    assert (high < 1).all()
-
-    def logit(p):
-        return np.log(p) - np.log1p(-p)
-
-    np.testing.assert_allclose(logit(low) + logit(high), 2 * logit(np.array(aucs)), rtol=1e-9)
-    with pytest.raises(ValueError, match="'normal' or 'logit', got 'probit'"):
-        delong_interval(scores, labels, scale='probit')
-
-
-@pytest.mark.parametrize('scale', ['normal', 'logit'])
-def test_corner_cases(scale):
+def test_corner_cases():
     scores, labels = draw(k=4)
     labels[:, 1] = 0  # one-sided
     labels[:, 2] = np.arange(120) == 5  # one positive: an AUC, no variance
     labels[:40, 3] = np.nan
-    interval = delong_interval(scores, labels, scale=scale)
+    interval = delong_interval(scores, labels)
     assert np.isnan(interval[:, 1:3]).all()
     assert np.isnan(delong_test(scores, scores[::-1], labels)[1:3]).all()
     np.testing.assert_array_equal(
-        interval[:, 3:], delong_interval(scores[40:, 3:], labels[40:, 3:], scale=scale)
+        interval[:, 3:], delong_interval(scores[40:, 3:], labels[40:, 3:])
     )
 
 
-@pytest.mark.parametrize('scale', ['normal', 'logit'])
-def test_intervals_cover_the_true_auc(scale):
+def test_an_auc_of_1_has_no_interval():
+    labels = np.repeat([[1.0], [0.0]], 20, axis=0)
+    assert np.isnan(delong_interval(labels, labels)).all()
+
+
+def test_intervals_cover_the_true_auc():
     # 400 studies of 100 images, as 400 classes; binormal, AUC = Φ(1 / √2) = 0.760.
     scores, labels = draw(n=100, k=400)
-    low, high = delong_interval(scores, labels, scale=scale)
+    low, high = delong_interval(scores, labels)
     truth = norm.cdf(1 / 2**0.5)
     covered = ((low <= truth) & (truth <= high)).mean()
     assert 0.95 - 0.033 < covered < 0.95 + 0.033  # 3 standard errors of 400 trials
+
+
+def draw_patients(patients=60, seed=0, share=0.7, by_patient=False):
+    """Scores and labels of patients with 1 to 4 images, alike within a patient."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
+    effect = rng.standard_normal(patients)[patient] * share**0.5
+    labels = (rng.random(len(patient)) < 0.4).astype(float)
+    labels = labels[np.searchsorted(patient, patient)] if by_patient else labels
+    scores = effect + rng.standard_normal(len(patient)) * (1 - share) ** 0.5 + labels
+    return scores, labels, patient
+
+
+def by_definition(scores, labels, patient):
+    """Obuchowski 1997, equations 2 to 7, by loops over patients; (M, M)."""
+    x, y = labels == 1, labels == 0
+    psi = (scores[:, x, None] > scores[:, None, y]) + 0.5 * (
+        scores[:, x, None] == scores[:, None, y]
+    )
+    theta, m, n = psi.mean((1, 2)), x.sum(), y.sum()
+    v10, v01 = psi.mean(2), psi.mean(1)
+    s10, s01, s11 = (np.zeros((len(scores), len(scores))) for _ in range(3))
+    for c in set(patient):
+        a = v10[:, patient[x] == c].sum(1) - (patient[x] == c).sum() * theta
+        b = v01[:, patient[y] == c].sum(1) - (patient[y] == c).sum() * theta
+        s10 += np.outer(a, a)
+        s01 += np.outer(b, b)
+        s11 += np.outer(a, b)
+    i10, i01, i = len(set(patient[x])), len(set(patient[y])), len(set(patient))
+    s10, s01 = s10 * i10 / (i10 - 1) / m, s01 * i01 / (i01 - 1) / n
+    s11 = s11 * i / (i - 1)
+    return s10 / m + s01 / n + (s11 + s11.T) / (m * n)
+
+
+@pytest.mark.parametrize('ties', [False, True])
+def test_clustered_covariance_equals_obuchowski_s_definition(ties):
+    first, labels, patient = draw_patients()
+    models = np.stack([first, first + np.random.default_rng(5).standard_normal(len(first))])
+    models = np.round(models) if ties else models
+    _, covariance = delong_covariance(models, labels, patient)
+    np.testing.assert_allclose(covariance, by_definition(models, labels, patient), rtol=1e-9)
+
+
+def test_with_one_image_per_patient_it_is_delong_s():
+    scores, labels = draw()
+    names = np.array([f'p{i}' for i in range(120)])[::-1]
+    for x, y in ((scores.T, labels[:, 0]),):
+        np.testing.assert_allclose(delong_covariance(x, y, names)[1], delong_covariance(x, y)[1])
+
+
+def test_clustered_variance_is_near_the_bootstrap_over_patients():
+    scores, labels, patient = draw_patients(300, by_patient=True)
+    variance = delong_covariance(scores[None], labels, patient)[1][0, 0]
+    draws = bootstrap_auc(scores[:, None], labels[:, None], patient, 2000)
+    assert variance == pytest.approx(draws.var(), rel=0.15)
+    assert variance > 1.3 * delong_covariance(scores[None], labels)[1][0, 0]  # too small by far
+
+
+R = """
+library(pROC)
+data(aSAH)
+y <- as.numeric(aSAH$outcome == 'Poor')
+a <- roc(y, aSAH$s100b, quiet = TRUE, direction = '<')
+b <- roc(y, as.numeric(aSAH$wfns), quiet = TRUE, direction = '<')
+cat(y, aSAH$s100b, as.numeric(aSAH$wfns), ci.auc(a), ci.auc(b),
+    roc.test(a, b, method = 'delong')$p.value)
+"""
+
+
+@pytest.mark.skipif(not has_proc(), reason='R with pROC is not installed')
+def test_r_s_proc_on_its_published_example():
+    """The aSAH data of Robin et al., BMC Bioinformatics 12 (2011) 77, computed by their package."""
+    printed = subprocess.run(['Rscript', '-e', R], capture_output=True, text=True, check=True)
+    numbers = np.array(printed.stdout.split(), float)
+    y, s100b, wfns = numbers[:-7].reshape(3, 113)
+    assert numbers[-6] == pytest.approx(0.7314, abs=5e-5)  # AUC of S100B, as in the paper
+    for x, ends in ((s100b, numbers[-7:-4]), (wfns, numbers[-4:-1])):
+        low, high = delong_interval(x[:, None], y[:, None])[:, 0]
+        assert (low, high) == pytest.approx((ends[0], ends[2]), abs=1e-7)
+    assert delong_test(s100b[:, None], wfns[:, None], y[:, None])[0] == pytest.approx(
+        numbers[-1], abs=1e-7
+    )
 
 
 def test_p_values_are_uniform_where_the_models_are_equally_good():

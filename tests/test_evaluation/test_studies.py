@@ -184,7 +184,7 @@ def test_statistics_agree_with_the_metric(saved):
     result = evaluate(to_samples(rows))
     statistics = evaluate_predictions(
         load_predictions(path, 'auto'), choose_on_test=True,
-        against=load_predictions(path, 'auto'), replicates=20,
+        against=load_predictions(path, 'auto'), replicates=100,
     )  # fmt: skip
     table, points, paired = statistics.tables
     assert statistics.stamp['studies'] == 40 and statistics.stamp['patients'] == 20
@@ -202,7 +202,7 @@ def test_statistics_agree_with_the_metric(saved):
 def test_the_tool_takes_the_unit(saved, run, unit):
     rows, path = saved
     flags = [] if unit == 'study' else ['--unit', unit]
-    output = run(sys.executable, 'tools/evaluate.py', path, '--replicates', 20, *flags).stdout
+    output = run(sys.executable, 'tools/evaluate.py', path, '--replicates', '100', *flags).stdout
     count = 'studies 40' if unit == 'study' else f'images {len(rows)}'
     assert f'split valid, {count}, patients 20' in output
 

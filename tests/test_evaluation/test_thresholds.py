@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
@@ -13,7 +14,12 @@ from sklearn.metrics import (
 )
 
 from mlrfnet_mm.evaluation import Predictions, choose_thresholds, operating_points, patient_weights
-from mlrfnet_mm.evaluation.thresholds import confusion_counts, confusion_metrics
+from mlrfnet_mm.evaluation.thresholds import (
+    METRICS,
+    confusion_counts,
+    confusion_metrics,
+    wilson_interval,
+)
 
 
 def make(split='test', n=200, seed=0, ties=False):
@@ -177,3 +183,26 @@ def test_macro_averages_are_over_the_scored():
     expected = operating_points(part(p), part(val), replicates=60)
     np.testing.assert_allclose(found.macro, expected.macro)
     np.testing.assert_allclose(found.macro_interval, expected.macro_interval)
+
+
+@pytest.mark.parametrize(('count', 'n'), [(12, 12), (0, 10), (3, 17), (400, 401)])
+def test_wilson_s_interval_equals_scipy_s(count, n):
+    expected = binomtest(count, n).proportion_ci(method='wilson')
+    ends = wilson_interval(np.array(count / n), np.array(n))
+    np.testing.assert_allclose(ends, expected, atol=1e-12)
+
+
+def test_a_share_of_1_has_an_interval_and_few_patients_have_none():
+    labels = np.zeros((100, 2))
+    labels[:12, 0] = labels[:4, 1] = 1
+    scores = np.where(labels == 1, 0.9, 0.1) + np.linspace(0, 0.01, 100)[:, None]
+    p = Predictions(
+        scores=scores, labels=labels, images=np.arange(100).astype(str),
+        patients=np.arange(100).astype(str), classes=np.array(['a', 'b']), stamp='x y/test',
+    )  # fmt: skip
+    val = replace(p, images=p.images[::-1])
+    points = operating_points(p, val, replicates=100)
+    sensitivity, specificity = METRICS.index('sensitivity'), METRICS.index('specificity')
+    np.testing.assert_allclose(points.intervals[:, 0, sensitivity], [0.7575, 1], atol=1e-4)
+    assert np.isnan(points.intervals[:, 1, sensitivity]).all()  # four positive patients
+    assert not np.isnan(points.intervals[:, 1, specificity]).any()

@@ -8,6 +8,7 @@ import pytest
 from test_evaluate import make
 
 from mlrfnet_mm.analysis import calibrate
+from mlrfnet_mm.engine.launch import checkpoint_digest
 from mlrfnet_mm.evaluation import (
     Calibration,
     Thresholds,
@@ -32,7 +33,7 @@ def test_the_command_writes_what_prediction_reads(run, tmp_path):
     assert calibration.stamp == thresholds.stamp == 'ChestX-ray14 official/val'
     after = calibration_error(calibration.apply(test.scores), test.labels)
     row = next(line.split() for line in printed.splitlines() if line.split()[:1] == ['Mass'])
-    assert row[7] == f'{after[2]:.3f}'
+    assert row[7] == f'{after[2]:.4f}'
     assert 'Not calibrated, as validation has one label value only: Hernia' in printed
     assert (tmp_path / 'reliability.png').is_file()
     process = run(*command, '--method', 'none', check=False)
@@ -72,7 +73,9 @@ def test_scores_that_run_against_the_labels_get_no_threshold():
     p = calibration.apply(val.scores)[:, 0]
     np.testing.assert_allclose(p, val.labels[:, 0].mean(), atol=0.01)
     table = calibrate.calibration_table(calibration, val)
-    assert 'run against the labels on validation: Edema, Mass' in table.notes[2]
+    assert (
+        'run against the labels on validation or are all but equal: Edema, Mass' in table.notes[2]
+    )
     assert 'the set that it was fitted on: optimistic' in table.title
 
 
@@ -100,3 +103,32 @@ def test_the_checkpoint_is_handed_on():
     val = replace(make('val', n=300, seed=1), checkpoint='0123456789ab')
     for part in calibrate.fit(val):
         assert part.checkpoint == '0123456789ab'
+
+
+def test_predictions_of_the_test_do_not_calibrate(run, tmp_path):
+    for stamp in ('ChestX-ray14 official/test', 'CheXpert held-out/valid'):
+        with pytest.raises(ValueError, match='is for the test alone'):
+            calibrate.fit(replace(make(), stamp=stamp))
+
+
+def test_the_folder_must_hold_the_checkpoint(tmp_path):
+    (tmp_path / 'best.pth').write_bytes(b'weights')
+    digest = checkpoint_digest(tmp_path / 'best.pth')
+    val = replace(make('val', n=300), checkpoint=digest)
+    calibrate.write(tmp_path, *calibrate.fit(val))
+    other = calibrate.fit(replace(val, checkpoint='0123456789ab'))
+    with pytest.raises(ValueError, match='none in .* is that one'):
+        calibrate.write(tmp_path, *other)
+    (tmp_path / 'best.pth').unlink()
+    with pytest.raises(FileExistsError, match='is of another checkpoint'):
+        calibrate.write(tmp_path, *other)
+
+
+def test_calibration_says_what_it_is_for(tmp_path):
+    calibration, thresholds = calibrate.fit(replace(make('val', n=300), unit='study'))
+    calibrate.write(tmp_path, calibration, thresholds)
+    assert Calibration.load(tmp_path).unit == Thresholds.load(tmp_path).unit == 'study'
+    path = tmp_path / 'thresholds.json'
+    path.write_text(path.read_text().replace('"study"', '"patient"'))
+    with pytest.raises(ValueError, match="unit must be 'image' or 'study', got 'patient'"):
+        Thresholds.load(tmp_path)

@@ -90,7 +90,7 @@ def test_phantom_prepare_train_test_evaluate(root, run, tmp_path):
     mean = np.nanmean(aucs[saved.in_mean])
     assert saved.in_mean.sum() == 5 and f'auc/mean: {mean:.4f}' in output
 
-    output = run(python, 'tools/evaluate.py', out, '--replicates', 20).stdout
+    output = run(python, 'tools/evaluate.py', out, '--replicates', '100').stdout
     assert 'mean of the 5 scored' in output and f'  {mean:.3f} (' in output
 
 

@@ -30,7 +30,7 @@ def make(split='test', n=90, seed=0):
 
 def other_model(p):
     noise = np.random.default_rng(7).standard_normal(p.scores.shape) * 0.2
-    return replace(p, scores=(p.scores + noise).astype(np.float32))
+    return replace(p, scores=np.clip(p.scores + noise, 0, 1).astype(np.float32))
 
 
 def reordered(p):
@@ -54,12 +54,12 @@ def read(path):
 
 
 def test_everything_is_printed_and_written(run, files, tmp_path):
-    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '200']
+    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '1000']
     command += ['--val', files / 'val.npz', '--against', files / 'other.npz', '--seed', '3']
     printed = run(*command, '--out', tmp_path / 'out').stdout
     test = make()
     aucs = [roc_auc_score(test.labels[:, k], test.scores[:, k]) for k in (0, 2)]
-    draws = bootstrap_auc(test.scores, test.labels, test.patients, 200, 3)
+    draws = bootstrap_auc(test.scores, test.labels, test.patients, 1000, 3)
     low, high = percentile_interval(draws)
 
     rows = read(tmp_path / 'out' / 'auc.csv')
@@ -68,7 +68,7 @@ def test_everything_is_printed_and_written(run, files, tmp_path):
     assert float(rows['Mass']['auc_low']) == pytest.approx(low[2])
     assert float(rows['mean']['auc']) == pytest.approx(np.mean(aucs))
     stamp = dict(dataset='ChestX-ray14', protocol='official', split='test', images='90')
-    stamp |= dict(patients='30', replicates='200', seed='3')
+    stamp |= dict(patients='30', replicates='1000', seed='3')
     assert stamp.items() <= rows['Edema'].items()
     assert rows['Edema']['date'].startswith('20')
     assert f'{aucs[0]:.3f} ({low[0]:.3f}–{high[0]:.3f})' in printed
@@ -76,10 +76,10 @@ def test_everything_is_printed_and_written(run, files, tmp_path):
 
     rows = read(tmp_path / 'out' / 'against.csv')
     other = other_model(test)
-    p = delong_test(test.scores, other.scores, test.labels)
+    p = delong_test(test.scores, other.scores, test.labels, test.patients)
     assert float(rows['Mass']['p_delong']) == pytest.approx(p[2])
     assert float(rows['Mass']['p_delong_holm']) == pytest.approx(holm(p)[2])
-    gaps = draws - bootstrap_auc(other.scores, other.labels, other.patients, 200, 3)
+    gaps = draws - bootstrap_auc(other.scores, other.labels, other.patients, 1000, 3)
     expected = percentile_interval(gaps)[:, 0]
     assert float(rows['Edema']['difference_low']) == pytest.approx(expected[0])
     assert rows['mean']['p_delong'] == ''
@@ -88,13 +88,13 @@ def test_everything_is_printed_and_written(run, files, tmp_path):
     assert rows['Edema']['chosen_on'] == 'ChestX-ray14 official/val'
     assert rows['Hernia']['threshold'] == 'nan'
     page = (tmp_path / 'out' / 'statistics.md').read_text()
-    assert '| Hernia | 90 | 0 | – | – | – |' in page
+    assert '| Hernia | 90 | 0 | 0 | – | – | – |' in page
     assert 'dataset ChestX-ray14, protocol official, split test, images 90' in page
     assert '…' not in printed  # nothing is cut
 
 
 def test_choosing_on_test_is_asked_for_and_said(run, files):
-    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '20']
+    command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '100']
     printed = run(*command, '--choose-on-test', '--rule', 'sensitivity=0.8').stdout
     assert 'sensitivity=0.8' in printed
     assert 'the TEST set itself: optimistic' in ' '.join(printed.split())
@@ -197,3 +197,52 @@ def test_other_files_are_no_prediction_files(tmp_path):
             load_predictions(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         load_predictions(tmp_path / 'z.npz')
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(scores=np.full((90, 3), 2.0)), r'score of Edema for image test_000.png is 2.0'),
+        (dict(scores=np.full((90, 3), np.nan)), r'score of Edema .* is nan'),
+        (dict(labels=np.full((90, 3), 0.5)), r'label of Edema .* is 0.5, and must be 0, 1 or NaN'),
+        (dict(classes=np.array(['Edema', 'Mass', 'Edema'])), "finding 'Edema' is in it 2 times"),
+        (
+            {
+                name: getattr(make(), name)[:0]
+                for name in ('scores', 'labels', 'images', 'patients')
+            },
+            'holds no predictions',
+        ),
+    ],
+)
+def test_values_that_predictions_cannot_have_are_refused(run, tmp_path, change, message):
+    replace(make(), **change).save(tmp_path / 'p.npz')
+    with pytest.raises(ValueError, match=message):
+        load_predictions(tmp_path / 'p.npz')
+    process = run(sys.executable, 'tools/evaluate.py', tmp_path / 'p.npz', check=False)
+    assert process.returncode == 1
+    assert process.stderr.startswith('evaluate.py: ')
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04 broken', b'\x93NUMPY', b'junk'])
+def test_junk_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / 'junk.npz').write_bytes(content)
+    with pytest.raises(ValueError, match='junk.npz is not a prediction file'):
+        load_predictions(tmp_path / 'junk.npz')
+
+
+def test_a_file_cut_short_is_refused(files, tmp_path):
+    whole = (files / 'test.npz').read_bytes()
+    for share in (0.1, 0.5, 0.9, 0.99):
+        (tmp_path / 'cut.npz').write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(ValueError, match='cut.npz is not a prediction file'):
+            load_predictions(tmp_path / 'cut.npz')
+
+
+def test_validation_of_another_checkpoint_or_unit_is_refused():
+    test, val = (replace(make(split), checkpoint='a') for split in ('test', 'val'))
+    assert check_validation(test, val) == 0
+    with pytest.raises(ValueError, match=r'checkpoints differ: .* of b…, those of the test of a…'):
+        check_validation(test, replace(val, checkpoint='b'))
+    with pytest.raises(ValueError, match='units differ: study in validation, image in the test'):
+        check_validation(test, replace(val, unit='study'))

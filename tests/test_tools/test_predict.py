@@ -58,7 +58,7 @@ def calibrated(checkpoint, tmp_path):
     folder.mkdir()
     (folder / 'c.pth').write_bytes(checkpoint.read_bytes())
     scale = [2.0] * 13 + [None]
-    origin = dict(stamp='phantom val', checkpoint=checkpoint_digest(folder / 'c.pth'))
+    origin = dict(stamp='phantom val', checkpoint=checkpoint_digest(folder / 'c.pth'), unit='image')
     write = dict(classes=FINDINGS, method='platt', scale=scale, bias=scale, **origin)
     (folder / 'calibration.json').write_text(json.dumps(write))
     limits = [0.0] * 7 + [1.0] * 6 + [None]
