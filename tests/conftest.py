@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `reference`
@@ -56,11 +57,16 @@ def run():
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures that are written, kept open."""
-    from mlrfnet_mm.analysis import drawing
-
+    """The figures that are written."""
     kept = []
-    monkeypatch.setattr(drawing.plt, 'close', kept.append)
-    yield kept
-    monkeypatch.undo()
-    drawing.plt.close('all')
+    monkeypatch.setattr(Figure, 'savefig', noting(Figure.savefig, kept))
+    return kept
+
+
+def noting(savefig, kept):
+    def save(self, path, *args, **kwargs):
+        if not any(self is figure for figure in kept):
+            kept.append(self)
+        return savefig(self, path, *args, **kwargs)
+
+    return save

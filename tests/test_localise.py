@@ -78,9 +78,9 @@ def test_values_and_intervals_by_finding_and_over_findings(made):
 
     for g, name in enumerate(groups):
         expected = [values[names == name, m].mean(), *percentile_interval(draws[:, g, m])]
-        assert value(name) == pytest.approx(expected)
+        assert value(name) == pytest.approx(expected, nan_ok=True)
     expected = [means[:, m].mean(), *percentile_interval(draws[:, :, m].mean(1))]
-    assert value('mean of findings') == pytest.approx(expected)
+    assert value('mean of findings') == pytest.approx(expected, nan_ok=True)
 
 
 def test_all_thresholds_and_what_is_printed(made):
@@ -92,11 +92,12 @@ def test_all_thresholds_and_what_is_printed(made):
         kind, at = record['overlap'].lower(), f'{record["threshold"]:g}'
         assert record['accuracy'] == pytest.approx(columns[f'{kind}@{at}'].mean())
         assert record['false_positives'] == pytest.approx(columns[f'{kind}_fp@{at}'].mean())
-        assert record['accuracy_low'] <= record['accuracy'] <= record['accuracy_high']
+        if record['accuracy_low'] == record['accuracy_low']:  # none where all replicates agree
+            assert record['accuracy_low'] <= record['accuracy'] <= record['accuracy_high']
     first = dict(zip(table.columns, table.rows()[0], strict=True))
     for kind in ('IoU', 'IoBB'):
         expected = columns[f'{kind.lower()}@0.3'].mean()
-        assert first[f'{kind} > 0.3'].startswith(f'{expected:.3f} (')
+        assert first[f'{kind} > 0.3'].startswith(f'{expected:.3f}')
 
 
 def test_sizes_are_by_area():

@@ -1,8 +1,8 @@
 """Figures of predictions and heat maps, read back from matplotlib's own objects."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mlrfnet_mm.analysis import heat_figure, prediction_figures
 from mlrfnet_mm.analysis.decisions import Decisions
@@ -10,12 +10,6 @@ from mlrfnet_mm.analysis.xray_files import Xray
 from mlrfnet_mm.datasets.chestxray14_boxes import Box
 from mlrfnet_mm.evaluation import Calibration
 from mlrfnet_mm.evaluation.localisation import Localisation
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close('all')
 
 
 def make_xray(spacing):
@@ -53,14 +47,14 @@ def test_each_dot_lies_on_its_finding_s_calibration_curve():
 
 
 def test_the_map_s_opacity_and_the_veil_where_there_is_none():
-    _, axes = plt.subplots()
+    _, axes = Figure(), Figure().subplots()
     heat_figure.draw_heat(axes, np.array([[0.0, 1.0], [np.nan, 0.5]]), (0, 2, 2, 0))
     alpha = axes.get_images()[0].get_array()[..., 3]
     np.testing.assert_allclose(alpha, [[0, 0.75], [0.6, 0.375]])
 
 
 def test_the_box_and_the_words_above_it():
-    _, axes = plt.subplots()
+    _, axes = Figure(), Figure().subplots()
     heat_figure.draw_box(axes, Box('a', 'Mass', 10, 20, 30, 40, 1))
     assert {patch.get_bbox().bounds for patch in axes.patches} == {(10, 20, 30, 40)}
     found = Localisation(True, np.array([0.1, 0.5, 0.2]), np.zeros(3))

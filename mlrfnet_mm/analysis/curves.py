@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from .drawing import BLUE, GREY, RED, save
+from .drawing import BLUE, GREY, RED, save, subplots
 
 PER_CLASS = re.compile('auc/[^/]+')  # not the means of StudyAUC's other readings
 
@@ -84,7 +83,7 @@ def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
         The path of the picture.
     """
     train, val = last_course(read_scalars(work_dir))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    figure, (left, right) = subplots(1, 2, figsize=(10, 4))
     _draw_losses(left, train, val)
     _draw_aucs(right, val)
     unit = 'epoch' if 'epoch' in train[0] else 'iteration'

@@ -1,11 +1,13 @@
-"""What the figures share: colours that colour-blind readers tell apart, PNG for screens, SVG."""
+"""What the figures share: colours that colour-blind readers tell apart, PNG for screens, SVG.
+
+Figures are made without ``matplotlib.pyplot``: it holds a backend and a list of open figures for
+the whole process, which are the user's.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
-
-matplotlib.use('Agg')  # no display needed
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,6 +16,23 @@ COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#0
 DASHES = ('-', '--', ':')
 BLUE, RED, GREY = COLOURS[0], COLOURS[1], '#999999'
 NOTICE = 'Research use, not for diagnosis.'
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **options: Any
+) -> tuple[Figure, Any]:
+    """Make a figure with a constrained layout and its axes, as ``pyplot.subplots`` does."""
+    figure = Figure(figsize=figsize, layout='constrained')
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def plain(text: str) -> str:
+    r"""A text of others as it is: matplotlib would set what is between two dollars as mathematics.
+
+    >>> plain('a $b$')
+    'a \\$b\\$'
+    """
+    return text.replace('$', r'\$')
 
 
 def line_style(k: int) -> tuple[str, str]:
@@ -31,8 +50,7 @@ def save(figure: Figure, stem: str | Path, dpi: int = 160) -> list[Path]:
     """Write ``stem.png`` and ``stem.svg``, without dates, so that equal figures are equal files."""
     paths = [Path(f'{stem}.png'), Path(f'{stem}.svg')]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
-    with plt.rc_context({'svg.hashsalt': 'mlrfnet_mm', 'svg.fonttype': 'path'}):
+    with matplotlib.rc_context({'svg.hashsalt': 'mlrfnet_mm', 'svg.fonttype': 'path'}):
         figure.savefig(paths[0], dpi=dpi)
         figure.savefig(paths[1], metadata={'Date': None})
-    plt.close(figure)
     return paths

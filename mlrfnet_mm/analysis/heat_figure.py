@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mlrfnet_mm.datasets.chestxray14_boxes import FRAME, Box
 from mlrfnet_mm.evaluation.localisation import Localisation, normalise
 
-from .drawing import NOTICE, save
+from .drawing import NOTICE, save, subplots
 from .localise import Example, LocalisationReport
 
 MAP = 'inferno'  # grows in lightness: it is read in grey print and by the colour-blind
@@ -28,7 +30,7 @@ def draw_xray(axes: Axes, image: np.ndarray, extent: tuple[float, float, float, 
 def draw_heat(axes: Axes, heat: np.ndarray, extent: tuple[float, float, float, float]) -> None:
     """Draw a map over the image, clear where it is low; grey veil where the network saw nothing."""
     scaled = normalise(heat)
-    colours = plt.get_cmap(MAP)(np.nan_to_num(scaled))
+    colours = colormaps[MAP](np.nan_to_num(scaled))
     colours[..., 3] = np.clip(np.nan_to_num(scaled), 0, 1) * 0.75
     unseen = np.isnan(scaled)
     colours[unseen] = (0.5, 0.5, 0.5, 0.6)
@@ -48,7 +50,7 @@ def draw_box(axes: Axes, box: Box) -> None:
 
 def add_scale(figure: Figure, axes: Sequence[Axes]) -> None:
     """Add the colours' scale, common to all maps as each is scaled to its own range."""
-    mappable = plt.cm.ScalarMappable(plt.Normalize(0, 1), MAP)
+    mappable = ScalarMappable(Normalize(0, 1), MAP)
     bar = figure.colorbar(mappable, ax=axes, shrink=0.5, aspect=30, pad=0.01)
     bar.set_label('heat (least 0, greatest 1)')
 
@@ -83,8 +85,8 @@ def plot_report(report: LocalisationReport, folder: str | Path) -> list[Path]:
 def _figure(examples: Sequence[Example], counts: dict[str, int], stamp: str) -> Figure:
     methods = list(examples[0].heats)
     size = (3.0 * (1 + len(methods)) + 0.9, 3.2 * len(examples) + 0.4)
-    figure, grid = plt.subplots(
-        len(examples), 1 + len(methods), figsize=size, layout='constrained', squeeze=False,
+    figure, grid = subplots(
+        len(examples), 1 + len(methods), figsize=size, squeeze=False,
         sharex=True, sharey=True,
     )  # fmt: skip
     extent = (0, FRAME, FRAME, 0)

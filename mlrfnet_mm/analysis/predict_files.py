@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from .drawing import NOTICE
@@ -169,7 +168,6 @@ class _Pictures:
     def _save(self, figure: Figure, path: Path, caption: str) -> Picture:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=DPI)
-        plt.close(figure)
         if self.scratch not in path.parents:
             self.written.append(path)
         return Picture(path, caption)
@@ -192,7 +190,6 @@ def _reports(
         )
         if figure is not None:
             figure.savefig(scratch / 'curves.png', dpi=DPI)
-            plt.close(figure)
             text = 'Calibration curves of the most probable findings; dots: this study'
             curves = Picture(scratch / 'curves.png', text)
         path = folder / page_name(numbers[key])

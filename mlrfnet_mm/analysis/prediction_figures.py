@@ -4,13 +4,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import cv2
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .decisions import Decisions, ranked, value_of
-from .drawing import BLUE, GREY, NOTICE, RED
+from .drawing import BLUE, GREY, NOTICE, RED, subplots
 from .heat_figure import add_scale, draw_heat, draw_xray
 from .xray_files import Xray
 
@@ -51,7 +50,7 @@ def scores_figure(
         stamp: of the model.
     """
     names = ranked(findings)[:TOP]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 4.3), layout='constrained')
+    figure, (left, right) = subplots(1, 2, figsize=(9.0, 4.3))
     _panel(left, xray)
     calibrated = any(row['probability'] is not None for row in findings.values())
     _bars(right, {name: findings[name] for name in names}, truth or (), calibrated)
@@ -106,9 +105,7 @@ def heats_figure(
 ) -> Figure:
     """Draw the image, and beside it the heat map of each finding in ``heats`` (H, W) over it."""
     count = 1 + len(heats)
-    figure, grid = plt.subplots(
-        1, count, figsize=(3.0 * count + 0.8, 3.9), layout='constrained', squeeze=False, sharey=True
-    )
+    figure, grid = subplots(1, count, figsize=(3.0 * count + 0.8, 3.9), squeeze=False, sharey=True)
     extent = _panel(grid[0, 0], xray)
     grid[0, 0].set_title('image', fontsize=9)
     for axes, (name, heat) in zip(grid[0, 1:], heats.items(), strict=True):
@@ -141,7 +138,7 @@ def calibration_figure(
         return None
     grid = np.linspace(0.001, 0.999, 400)
     curves = decisions.calibration.apply(np.repeat(grid[:, None], len(decisions.classes), 1))
-    figure, axes = plt.subplots(figsize=(6.0, 4.0), layout='constrained')
+    figure, axes = subplots(figsize=(6.0, 4.0))
     for name in ranked(findings)[:TOP]:
         k = decisions.classes.index(name)
         (line,) = axes.plot(grid, curves[:, k], label=name.replace('_', ' '))

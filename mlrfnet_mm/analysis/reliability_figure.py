@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from mlrfnet_mm.evaluation import Calibration, Predictions, calibration_error, reliability_curve
 from mlrfnet_mm.evaluation.reliability import BINS, defined
 
-from .drawing import BLUE, GREY, NOTICE, RED, save
+from .drawing import BLUE, GREY, NOTICE, RED, save, subplots
 
 BEFORE = dict(color=RED, marker='s', linestyle='--', markersize=3, linewidth=1, label='before')
 AFTER = dict(color=BLUE, marker='o', linestyle='-', markersize=3, linewidth=1, label='after')
@@ -36,11 +35,10 @@ def plot_reliability(
         courses.append((calibration.apply(predictions.scores), AFTER))
     columns = min(5, len(names))
     rows = -(-len(names) // columns)
-    figure, cells = plt.subplots(
+    figure, cells = subplots(
         rows,
         columns,
         figsize=(2.3 * columns, 2.55 * rows + 0.9),
-        layout='constrained',
         squeeze=False,
     )
     errors = [calibration_error(p, predictions.labels) for p, _ in courses]

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mlrfnet_mm.evaluation import Predictions
 
-from .drawing import BLUE, GREY, NOTICE, line_style, save, square
+from .drawing import BLUE, GREY, NOTICE, line_style, save, square, subplots
 from .statistics import UNITS
 from .tables import Record, cell
 
@@ -112,7 +111,7 @@ Curves = Mapping[str, tuple[np.ndarray, np.ndarray] | None]
 
 def _together(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figure:
     """All curves in one square, areas in the legend."""
-    figure, axes = plt.subplots(figsize=(10.4, 6.2), layout='constrained')
+    figure, axes = subplots(figsize=(10.4, 6.2))
     square(axes, *what.axes)
     if what.area == 'auc':
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
@@ -130,9 +129,7 @@ def _grid(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figure:
     """One square a finding, the others behind it in grey."""
     columns = min(5, len(curves))
     rows = -(-len(curves) // columns)
-    figure, cells = plt.subplots(
-        rows, columns, figsize=(2.3 * columns, 2.6 * rows + 0.8), layout='constrained'
-    )
+    figure, cells = subplots(rows, columns, figsize=(2.3 * columns, 2.6 * rows + 0.8))
     cells = np.atleast_1d(cells).ravel()
     for axes, (name, points) in zip(cells, curves.items(), strict=False):
         square(axes, '', '')

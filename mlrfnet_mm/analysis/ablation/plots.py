@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mlrfnet_mm.analysis.drawing import BLUE, GREY, RED, line_style, save
+from mlrfnet_mm.analysis.drawing import BLUE, GREY, RED, line_style, save, subplots
 
 from .results import RowResult
 
@@ -29,9 +28,7 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
         Paths of the PNG and the SVG.
     """
     height = 1.6 + 0.45 * len(rows)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(11, height), sharey=True, layout='constrained'
-    )
+    figure, (left, right) = subplots(1, 2, figsize=(11, height), sharey=True)
     for y, result in enumerate(rows):
         color = BLUE if y else RED
         if not result.seeds:
@@ -76,7 +73,7 @@ def plot_losses(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
     Returns:
         Paths of the PNG and the SVG; none where nothing is logged.
     """
-    figure, axes = plt.subplots(figsize=(8, 4.2), layout='constrained')
+    figure, axes = subplots(figsize=(8, 4.2))
     kind = rows[0].row.config.model.head.get('loss')
     for k, result in enumerate(rows):
         colour, dashes = line_style(k)
@@ -88,7 +85,6 @@ def plot_losses(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
         if any(result.losses):
             line.set_label(result.row.label)
     if not axes.lines:
-        plt.close(figure)
         return []
     axes.set(xlabel='epoch', ylabel='training loss, a line a seed')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -111,7 +107,7 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
     """
     lam = np.array([result.row.value for result in rows])
     auc = np.array([result.mean for result in rows])
-    scatter = plt.figure(figsize=(7, 6), layout='constrained')
+    scatter = Figure(figsize=(7, 6), layout='constrained')
     axes = scatter.add_subplot(projection='3d')
     done = ~np.isnan(auc)
     points = axes.scatter(*lam[done].T, c=auc[done], cmap=COLORS, s=120, depthshade=False)
@@ -128,9 +124,7 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
 
 def _heat_maps(lam: np.ndarray, auc: np.ndarray, ticks: Sequence[np.ndarray], title: str) -> Figure:
     """Draw one map of λ1 × λ2 for each λ3, in one scale of colours."""
-    figure, panels = plt.subplots(
-        1, len(ticks[2]), figsize=(11, 4.2), squeeze=False, layout='constrained'
-    )
+    figure, panels = subplots(1, len(ticks[2]), figsize=(11, 4.2), squeeze=False)
     norm = Normalize(np.nanmin(auc), np.nanmax(auc))
     for panel, third in zip(panels[0], ticks[2], strict=True):
         grid = np.full((len(ticks[0]), len(ticks[1])), np.nan)
