@@ -45,8 +45,10 @@ class ChestXray14(XrayDataset):
     Labels are read from ``Data_Entry_2017_v2020.csv`` (or ``.csv.gz``) whatever the lists say. An
     item holds ``img_path``, ``gt_score`` (float32, ``(14,)``, 0 or 1; all zeros is "No Finding"),
     ``patient_id`` and mmengine's ``sample_idx``. ``metainfo`` holds ``dataset``, ``classes``,
-    ``protocol`` and ``split`` as plain strings, to stamp numbers with; ``dataset`` is
-    ``'generated phantom'`` in a folder that ``tools/make_phantom.py`` wrote.
+    ``protocol`` and ``split`` as plain strings, to stamp numbers with. Only the published lists
+    make it ``'ChestX-ray14'``: else ``dataset`` is ``'ChestX-ray14 own lists (official form)'``,
+    with ``indices`` ``'part of …'``, and ``'generated phantom'`` in a folder that
+    ``tools/make_phantom.py`` wrote.
 
     Args:
         data_root: the folder with label table, lists and images; ``~`` is expanded. ``None`` takes
@@ -122,6 +124,8 @@ class ChestXray14(XrayDataset):
                 f'{URL} and set {self.root_variable} to its folder; `make train` runs on generated '
                 'data instead.'
             ) from None
+        if not table.published and self._metainfo['dataset'] == self.METAINFO['dataset']:
+            self._metainfo['dataset'] = f'ChestX-ray14 own lists ({protocol} form)'
         patients, findings = table.labels
         targets = np.frombuffer(b''.join(findings[name] for name in table.lines), np.uint8)
         positives = targets.reshape(-1, len(FINDINGS)).sum(0, dtype=int).tolist()

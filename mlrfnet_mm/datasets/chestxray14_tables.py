@@ -6,9 +6,10 @@ The protocols and splits are defined here, once, and tools and tests use them wi
 import csv
 import functools
 import gzip
+import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,19 @@ LISTS = dict(
         test='chexnet_test_list.txt',
     ),
 )
+# SHA-256 of the names in the published lists, sorted and joined by newlines: what a folder's lists
+# must hold for its numbers to be called those of the protocol.
+PUBLISHED = dict(
+    official=dict(
+        train_val='61fbe896321c1c1c8b75f3e4f3a08e4fef6486d95ef8a667c31d4d60dca6cb81',
+        test='38ca5ef7f756092946f57c1a59faca882ed589a1ab1f72590b45dc06c6d5e1cc',
+    ),
+    chexnet=dict(
+        train='7265fa9efe68c5e8afa201c9b7ecf9b25d9e9a9c41fab3e0efe8e650bd405d06',
+        val='65fd487c51e6316d6db7e547ac0dedd3beb6ef70ea36e74c4e55a77ca5ff40e9',
+        test='a20c79828a7825d1d5ac7e8e1b2eccdb21db7e87f9449415f40896116264d55a',
+    ),
+)
 SPLITS = ('train', 'val', 'test')
 PHANTOM_MANIFEST = 'phantom.json'  # in the folder of a generated data set
 
@@ -57,6 +71,7 @@ class Split(NamedTuple):
     list_file: Path
     lines: dict[str, int]  # image name → line in the list
     labels: Labels
+    published: bool  # all lists of the protocol are the published ones
 
 
 @functools.cache  # the full table has 112,120 rows, but 836 different entries
@@ -215,7 +230,13 @@ def read_split(
             f'{path}: {protocol}/{split} is empty ({len(names[path])} images in the list); '
             'put images of more patients into the list'
         )
-    return Split(path, lines, labels)
+    published = all(digest(names[files[key]]) == PUBLISHED[protocol][key] for key in files)
+    return Split(path, lines, labels, published)
+
+
+def digest(names: Iterable[str]) -> str:
+    """SHA-256 of image names in any order, as in ``PUBLISHED``."""
+    return hashlib.sha256('\n'.join(sorted(names)).encode()).hexdigest()
 
 
 def index_images(root: Path) -> dict[str, str]:

@@ -16,6 +16,8 @@ from mlrfnet_mm.datasets.chestxray14_tables import PHANTOM_MANIFEST
 from mlrfnet_mm.datasets.store import MANIFEST, PreparedStore, store_folder
 from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
 
+PART_OF = 'part of '
+
 
 class XrayDataset(BaseDataset):
     """Base of the data sets: where the folder is, lean items, errors that name the image.
@@ -41,6 +43,7 @@ class XrayDataset(BaseDataset):
     default_root: str
     root_variable: str
     _summary: str
+    _whole: int
 
     def __init__(
         self,
@@ -88,10 +91,28 @@ class XrayDataset(BaseDataset):
             return
         self.store = self._find_store()
         super().full_init()
+        self._say_part()
         kept = '' if self._indices is None else f' (`indices` keeps {len(self):,} of the images)'
         print_log(self._summary + kept, logger='current')
         if self.store:
             print_log(f'Images from the prepared store {self.store.folder}', logger='current')
+
+    def _say_part(self) -> None:
+        """Let the stamp say so where some images are left out."""
+        name = self._metainfo['dataset']
+        if len(self) < self._whole and not name.startswith(PART_OF):
+            self._metainfo['dataset'] = f'{PART_OF}{name}'
+
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep some images, as in mmengine, and say so in the stamp."""
+        super().get_subset_(indices)
+        self._say_part()
+
+    def get_subset(self, indices: int | Sequence[int]) -> 'XrayDataset':
+        """A data set of some of the images, as in mmengine, which says so in its stamp."""
+        subset: XrayDataset = super().get_subset(indices)
+        subset._say_part()
+        return subset
 
     def _find_store(self) -> PreparedStore | None:
         steps = getattr(self.pipeline, 'transforms', [])
@@ -118,6 +139,7 @@ class XrayDataset(BaseDataset):
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Give each item its row in the prepared store, if there is one."""
+        self._whole = len(self.data_list)  # before ``indices``
         if self.store:
             paths = [item['img_path'] for item in self.data_list]
             rows = self.store.rows(paths, Path(self.data_root))

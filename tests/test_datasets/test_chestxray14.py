@@ -15,8 +15,15 @@ import torch
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 
 from mlrfnet_mm.datasets import ChestXray14, xray_dataset
-from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS, is_validation, read_split
-from mlrfnet_mm.datasets.tables import stable_bucket, summary_line
+from mlrfnet_mm.datasets.chestxray14_tables import (
+    FINDINGS,
+    LISTS,
+    PUBLISHED,
+    digest,
+    is_validation,
+    read_split,
+)
+from mlrfnet_mm.datasets.tables import read_names, stable_bucket, summary_line
 
 SHARED = Path(__file__).resolve().parents[2].parent / 'shared' / 'data'
 TABLES = SHARED / 'metadata' / 'ChestX-ray14'
@@ -106,7 +113,10 @@ def test_splits(
     dataset = ChestXray14(str(root), protocol=protocol, split=split, serialize_data=serialize_data)
     assert _names(dataset) == expected
     assert dataset.metainfo == dict(
-        dataset='ChestX-ray14', classes=FINDINGS, protocol=protocol, split=split
+        dataset=f'ChestX-ray14 own lists ({protocol} form)',
+        classes=FINDINGS,
+        protocol=protocol,
+        split=split,
     )
 
 
@@ -162,6 +172,36 @@ def test_indices(root: Path, indices: int | list[int], expected: list[str]) -> N
     assert _names(ChestXray14(str(root), indices=indices)) == expected
 
 
+@pytest.mark.parametrize(
+    ('protocol', 'split'), [('official', 'test'), ('official', 'val'), ('chexnet', 'train')]
+)
+def test_the_name_is_for_the_published_lists(
+    root: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, split: str
+) -> None:
+    """With the digests of this folder's lists as the published ones, until a list is another."""
+    own = LISTS[protocol]
+    digests = {key: digest(read_names(root / name)) for key, name in own.items()}
+    monkeypatch.setitem(PUBLISHED, protocol, digests)
+
+    def name(**options: object) -> str:
+        dataset = ChestXray14(str(root), protocol=protocol, split=split, **options)
+        return str(dataset.metainfo['dataset'])
+
+    assert name() == 'ChestX-ray14'
+    assert name(indices=1) == 'part of ChestX-ray14' or split == 'val'
+    whole = ChestXray14(str(root), protocol=protocol, split=split)
+    if len(whole) > 1:
+        assert whole.get_subset(1).metainfo['dataset'] == 'part of ChestX-ray14'
+        assert whole.metainfo['dataset'] == 'ChestX-ray14'
+    for key, file in own.items():  # any of the protocol's lists
+        text = (root / file).read_text()
+        (root / file).write_text('\r\n'.join(reversed(text.split())))
+        assert name() == 'ChestX-ray14'  # order and line ends say nothing
+        with monkeypatch.context() as patch:
+            patch.setitem(digests, key, '0' * 64)
+            assert name() == f'ChestX-ray14 own lists ({protocol} form)'
+
+
 def test_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(xray_dataset, 'print_log', lambda line, logger: lines.append(line))
@@ -169,7 +209,8 @@ def test_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset.full_init()
     rest = ', '.join(f'{name} 0' for name in FINDINGS[2:10])
     assert lines == [
-        'ChestX-ray14 official/train: 3 images, 2 patients; positives: Atelectasis 0, '
+        'part of ChestX-ray14 own lists (official form) official/train: 3 images, 2 patients; '
+        'positives: Atelectasis 0, '
         f'Cardiomegaly 2, {rest}, Emphysema 1, Fibrosis 0, Pleural_Thickening 0, Hernia 0 '
         '(`indices` keeps 2 of the images)'
     ]
@@ -463,7 +504,8 @@ def test_real_counts() -> None:
     seen: dict[str, set[str]] = {}
     patients: dict[str, set[int]] = {}
     for key, expected in REAL.items():
-        _, lines, labels = read_split(TABLES, *key.split('/'))
+        _, lines, labels, published = read_split(TABLES, *key.split('/'))
+        assert published, key
         found = Counter(label for name in lines for label in rows[name][1].split('|'))
         positives = [sum(column) for column in zip(*map(labels.findings.get, lines), strict=True)]
         no_finding = sum(not any(labels.findings[name]) for name in lines)
@@ -492,6 +534,7 @@ def test_real_sample() -> None:
     for split in ('train', 'val', 'test'):
         dataset = ChestXray14(str(SAMPLE), split=split)
         seen[split] = _names(dataset)
+        assert dataset.metainfo['dataset'] == 'ChestX-ray14 own lists (official form)'
         for i, name in enumerate(seen[split]):
             expected = [label for label in rows[name][1].split('|') if label != 'No Finding']
             target = dataset.get_data_info(i)['gt_score']
