@@ -209,7 +209,7 @@ def test_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset.full_init()
     rest = ', '.join(f'{name} 0' for name in FINDINGS[2:10])
     assert lines == [
-        'part of ChestX-ray14 own lists (official form) official/train: 3 images, 2 patients; '
+        'ChestX-ray14 own lists (official form) official/train: 3 images, 2 patients; '
         'positives: Atelectasis 0, '
         f'Cardiomegaly 2, {rest}, Emphysema 1, Fibrosis 0, Pleural_Thickening 0, Hernia 0 '
         '(`indices` keeps 2 of the images)'

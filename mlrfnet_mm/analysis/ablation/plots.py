@@ -37,7 +37,8 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
         left.plot(result.aucs, np.full(len(result.aucs), y + 0.18), '|', color=GREY)
         _point(left, y, result.mean, result.interval, color)
         if y:
-            _point(right, y, *result.difference(rows[0]), color)
+            gap = result.difference(rows[0])
+            _point(right, y, gap.mean, gap.ends, color)
     right.axvline(0, color=RED, linewidth=1, linestyle='--')
     left.set_yticks(range(len(rows)), [result.row.label for result in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)

@@ -21,6 +21,7 @@ COLUMNS = {
     'ours (95 %)': 'ours',
     'sd': 'sd',
     'difference (95 %)': 'difference',
+    'sd ': 'difference_sd',
     'seeds': 'seeds',
 }
 
@@ -85,8 +86,10 @@ def _record(result: RowResult, base: RowResult, results: Results) -> Record:
         f'seed_{seed}': float(auc) for seed, auc in zip(result.seeds, result.aucs, strict=True)
     }
     if result is not base and base.seeds:
-        gap, (low, high) = result.difference(base)
-        record |= dict(difference=gap, difference_low=float(low), difference_high=float(high))
+        gap = result.difference(base)
+        low, high = gap.ends
+        record |= dict(difference=gap.mean, difference_low=float(low), difference_high=float(high))
+        record |= dict(difference_sd=gap.sd)
     return paper | record
 
 
@@ -135,9 +138,15 @@ def _notes(results: Results, stamp: dict[str, str | int]) -> list[str]:
     notes = [f'{line}. Research use, not for diagnosis.']
     notes.append(
         f'Ours: mean AUC over {len(results.test.classes)} classes, mean over the seeds; sd: over '
-        'the seeds; difference: to the first row. 95 % intervals: bootstrap over the test '
-        'patients, the same draws for all rows and seeds; the seeds are held fixed.'
+        'the seeds; difference: to the first row, paired by seed, and its sd over the seeds. '
+        'Nominal 95 % intervals over test patients and training seeds: variances of both added, '
+        "Student's t (docs/ablations.md)."
     )
+    if any(len(row.seeds) == 1 for row in results.rows):
+        notes.append(
+            'With one seed an interval is about the test patients only: nothing is known about '
+            'other seeds, and no row is shown to be better than another.'
+        )
     if not any(_paper_key(results) in row.row.paper for row in results.rows):
         notes.append(
             f'The paper has no value for {results.test.stamp} as tested here: its numbers hold for '

@@ -2,8 +2,14 @@
 
 Every row and seed is scored on the same test images, and every replicate of the bootstrap draws the
 same patients for all of them. In a replicate a row's value is the mean over its seeds of the mean
-AUC; the difference to the base row takes the seeds that both have. So intervals are about the test
-patients, for the models that these seeds gave; how much the seeds matter is the standard deviation.
+AUC; the difference to the base row takes the seeds that both have.
+
+A claim about a method is one about other patients and other seeds. So the variance of a mean over S
+seeds is that of the bootstrap over patients, seeds held fixed, plus s²/S with s the standard
+deviation over the seeds, for a difference that of the seeds' paired differences; the interval takes
+Student's t with the degrees of freedom of Welch and Satterthwaite, S - 1 for the part of the seeds.
+With one seed the interval is about patients only. ``benchmarks/coverage_seeds.py`` checks how often
+such intervals cover.
 """
 
 from collections.abc import Sequence
@@ -12,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from mlrfnet_mm.analysis.curves import last_course, read_scalars, training_losses
 from mlrfnet_mm.analysis.pairing import aligned, load_predictions
@@ -60,17 +67,56 @@ class RowResult:
 
     @property
     def interval(self) -> np.ndarray:
-        """(2,) ends of the 95 % interval of the mean."""
-        return percentile_interval(self.draws.mean(0)) if self.seeds else np.full(2, np.nan)
+        """(2,) ends of the nominal 95 % interval of the mean."""
+        return interval(self.aucs, self.draws) if self.seeds else np.full(2, np.nan)
 
-    def difference(self, base: 'RowResult') -> tuple[float, np.ndarray]:
-        """Mean over the common seeds of this row minus the base, and the ends of its interval."""
+    def difference(self, base: 'RowResult') -> 'Difference':
+        """This row minus the base, over the seeds that both have."""
         common = sorted(set(self.seeds) & set(base.seeds))
         if not common:
-            return float('nan'), np.full(2, np.nan)
+            return Difference(float('nan'), np.full(2, np.nan), float('nan'), 0)
         a, b = ([result.seeds.index(seed) for seed in common] for result in (self, base))
-        gaps = (self.draws[a] - base.draws[b]).mean(0)
-        return float((self.aucs[a] - base.aucs[b]).mean()), percentile_interval(gaps)
+        gaps = self.aucs[a] - base.aucs[b]
+        ends = interval(gaps, self.draws[a] - base.draws[b])
+        sd = float(gaps.std(ddof=1)) if len(gaps) > 1 else float('nan')
+        return Difference(float(gaps.mean()), ends, sd, len(gaps))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two rows.
+
+    Attributes:
+        mean: over the common seeds.
+        ends: (2,) of the nominal 95 % interval; with one seed over patients only.
+        sd: standard deviation of the seeds' paired differences; NaN below two.
+        seeds: how many.
+    """
+
+    mean: float
+    ends: np.ndarray
+    sd: float
+    seeds: int
+
+
+def interval(values: np.ndarray, draws: np.ndarray, level: float = 0.95) -> np.ndarray:
+    """(2,) ends of an interval over patients and seeds; see the module.
+
+    Args:
+        values: (S,) of each seed.
+        draws: (S, R) the same in each replicate of the bootstrap by patient.
+        level: nominal coverage.
+    """
+    seeds = len(values)
+    if seeds < 2:
+        return percentile_interval(draws.mean(0), level)
+    of_patients = float(np.nanvar(draws.mean(0), ddof=1))
+    of_seeds = float(values.var(ddof=1) / seeds)
+    variance = of_patients + of_seeds
+    # degrees of freedom: infinite for the patients, who are hundreds
+    freedom = (seeds - 1) * (variance / of_seeds) ** 2 if of_seeds > 0 else np.inf
+    half = float(student.ppf((1 + level) / 2, freedom)) * variance**0.5
+    return values.mean() + np.array([-half, half])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""Every config's forward pass on a pretended GPU under autocast: no tensor stays on the CPU.
+
+``FakeTensorMode`` computes devices, types and shapes without a driver. Backward needs one: not run.
+"""
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+MAIN = sorted((ROOT / 'configs').glob('[!_]*.py'))
+ROWS = sorted((ROOT / 'configs/ablations').glob('*/*.py'))
+
+
+def networks():
+    """One config for each model, the main ones first."""
+    found = {}
+    for path in [*MAIN, *ROWS]:
+        model = Config.fromfile(path).model
+        model.backbone.pop('init_cfg', None)
+        found.setdefault(str(model.to_dict()), pytest.param(model, id=path.stem))
+    return list(found.values())
+
+
+def pretend(model):
+    """Move parameters and buffers to a pretended GPU; what is neither stays where it is."""
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, x in tensors.items():
+                if x is not None:
+                    fake = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device='cuda')
+                    is_parameter = isinstance(x, torch.nn.Parameter)
+                    tensors[name] = torch.nn.Parameter(fake) if is_parameter else fake
+    model._set_device(torch.device('cuda'))  # as BaseModel.to does
+    return model
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('config', networks())
+def test_forward_loss_and_prediction(config, dtype):
+    model = MODELS.build(config)
+    model.head.thr, model.head.topk = None, 1  # how many are above a threshold is not known
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        pretend(model)
+        samples = [DataSample().set_gt_score(row) for row in torch.zeros(2, 14)]
+        images = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
+        batch = model.data_preprocessor(dict(inputs=images, data_samples=samples), training=True)
+        assert batch['inputs'].device.type == 'cuda'
+        with torch.autocast('cuda', dtype):
+            model.train()
+            loss = model(**batch, mode='loss')['loss']
+            model.train(False)
+            logits = model(batch['inputs'], mode='tensor')
+            predicted = model(**batch, mode='predict')
+        assert (loss.device.type, loss.dtype) == ('cuda', torch.float32)
+        assert (logits.device.type, tuple(logits.shape)) == ('cuda', (2, 14))
+        assert predicted[0].pred_score.device.type == 'cuda'
+
+
+def test_a_tensor_left_on_the_cpu_is_seen():
+    model = MODELS.build(Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py').model)
+    model.head.forward = lambda feats: feats[-1].mean((2, 3))[:, :14] + torch.zeros(14)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        pretend(model)
+        with pytest.raises(Exception, match='cuda.*cpu|cpu.*cuda|devices'):
+            model(torch.zeros(2, 3, 64, 64, device='cuda'), mode='tensor')
