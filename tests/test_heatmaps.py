@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from mmpretrain.models import ResNetV1d
+from mmpretrain.models import ConvNeXt, ResNetV1d
 from mmpretrain.registry import MODELS
 from scipy.ndimage import map_coordinates
 from torch import nn
@@ -145,7 +145,7 @@ def mlrfnet():
     return model
 
 
-CENTRED = ['res2net', 'resnet', 'densenet', 'timm lite0']
+CENTRED = ['res2net', 'resnet', 'densenet', 'efficientnet', 'timm lite0']
 
 
 @pytest.mark.parametrize('name', CENTRED)
@@ -182,7 +182,7 @@ def test_cells_lie_at_the_centre_of_what_they_look_at(name):
 @pytest.mark.parametrize(
     ('name', 'expected'),
     [('res2net', (3.5, 7.5, 15.5)), ('densenet', (1.5, 1.5, 1.5)), ('convnext', (0, 0, 0)),
-     ('swin', (0, 0, 0)), ('efficientnet', (-3.5, -7.5, -15.5))],
+     ('swin', (0, 0, 0)), ('efficientnet', (3.5, 7.5, 15.5))],
 )  # fmt: skip
 def test_shift_of_the_levels(name, expected):
     """By hand: O is 0 for Res2Net, that of 2 + 2 even kernels for DenseNet; patches are tiles."""
@@ -282,10 +282,9 @@ def test_every_backbone_has_a_fitting_layer(name):
 
 def test_backbone_that_pools_itself():
     """ConvNeXt's default gives a vector: the map before it is taken."""
-    config = BACKBONES['convnext']
-    model = build(config)
-    model.backbone.gap_before_final_norm = True
-    model.backbone.out_indices = [3]
+    model = build(BACKBONES['convnext'])
+    model.backbone = ConvNeXt(arch='tiny')
+    model.backbone.eval()
     classifier = TappedClassifier(model)
     classifier.forward = lambda x: classifier.tap(model.backbone(x)[-1])
     layer, size = find_layer(classifier, torch.randn(1, 3, 64, 64), None)

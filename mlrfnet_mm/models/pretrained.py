@@ -24,9 +24,14 @@ def as_features(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]
     """Name a timm model's weights as its ``features_only`` form does, and keep what that has.
 
     timm takes some containers apart (``features.conv0`` becomes ``features_conv0``) and drops whole
-    modules behind the last level. A part of a module that is there is never dropped.
+    modules behind the last level. A part of a module that is there is never dropped. With
+    ``feature_cls='getter'`` the network is a ``model`` within.
     """
     parts = {key.split('.')[0] for key in net.state_dict()}
+    if parts == {'model'}:
+        return {
+            f'model.{k}': v for k, v in as_features(weights, net.get_submodule('model')).items()
+        }
     named = {
         k if k.split('.')[0] in parts else k.replace('.', '_', 1): v for k, v in weights.items()
     }
@@ -45,7 +50,8 @@ class TimmPretrained:
         checkpoint: a file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``; loaded weights-only) or a
             name of timm's, as ``res2net50_26w_4s.in1k`` or ``resnet50.tv_in1k``. For a name,
             ``NAME.safetensors`` or ``NAME.pth`` is looked for in the folder that the environment
-            variable ``MLRFNET_WEIGHTS`` names (default ``weights``), then timm's hub is asked.
+            variable ``MLRFNET_WEIGHTS`` names (default ``weights``), then timm's hub is asked. timm
+            reads both alike: files of the network's authors, with older names, fit too.
 
     Raises:
         FileNotFoundError: no such file, or the hub cannot be reached.
@@ -103,14 +109,27 @@ class TimmPretrained:
             )
         folder = Path(os.environ.get('MLRFNET_WEIGHTS', 'weights')).expanduser()
         candidates = [folder / f'{self.checkpoint}{suffix}' for suffix in ('.safetensors', '.pth')]
-        for path in candidates:
-            if path.is_file():
-                return load_state_dict(str(path), weights_only=True)
+        files = [path for path in candidates if path.is_file()]
+        return self._from_file(files[0]) if files else self._from_hub(candidates[0])
+
+    def _from_file(self, path: Path) -> dict[str, Tensor]:
+        overlay = dict(state_dict=load_state_dict(str(path), weights_only=True))
+        try:
+            model = timm.create_model(
+                self.checkpoint, pretrained=True, pretrained_cfg_overlay=overlay
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path} does not fit timm's {self.checkpoint!r}; get the file again. {error}"
+            ) from error
+        return model.state_dict()
+
+    def _from_hub(self, wanted: Path) -> dict[str, Tensor]:
         try:
             return timm.create_model(self.checkpoint, pretrained=True).state_dict()
         except Exception as error:  # whatever the hub's client, its cache or a proxy raises
             raise FileNotFoundError(
-                f'the ImageNet weights {self.checkpoint!r} are not in {candidates[0].absolute()}, '
+                f'the ImageNet weights {self.checkpoint!r} are not in {wanted.absolute()}, '
                 "and timm's hub did not give them. Put the file model.safetensors of "
                 f'timm/{self.checkpoint} there under this name, or train from random weights on '
                 'purpose: --cfg-options model.backbone.init_cfg=None. The hub said: '

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 import timm
 import torch
-from conftest import Evil
+from conftest import ROOT, Evil
+from mmengine.config import Config
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from safetensors.torch import save_file
@@ -157,3 +160,77 @@ def test_classifiers_of_all_names_are_left_out(tmp_path, prefix):
     torch.save({**weights, f'{prefix}weight': torch.zeros(1)}, tmp_path / 'w.pth')
     TimmPretrained(str(tmp_path / 'w.pth'))(net)
     assert torch.equal(net[0].weight, weights['0.weight'])
+
+
+CONFIGS = [p for p in sorted((ROOT / 'configs').rglob('*.py')) if '_base_' not in p.parts]
+MORE = {'convnext': (1, 2, 3), 'swin': (1, 2, 3), 'efficientnet': (2, 3, 4)}  # levels, of timm's
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: f'{p.parent.name}/{p.stem}')
+def test_weights_come_from_timm_strictly_or_from_a_package(path):
+    init_cfg = Config.fromfile(path).model.backbone.init_cfg
+    if init_cfg is not None:
+        assert init_cfg.type in ('mlrfnet_mm.TimmPretrained', 'mlrfnet_mm.Lite0Pretrained')
+        assert init_cfg.get('checkpoint') in [*timm.list_pretrained(), None]
+    assert '://' not in path.read_text()
+
+
+def publish(name, folder, change=lambda weights: weights):
+    """A file of a published name, with timm's own random weights."""
+    torch.manual_seed(3)
+    donor = timm.create_model(name).eval()
+    for module in donor.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    save_file(change(donor.state_dict()), folder / f'{name}.safetensors')
+    return donor
+
+
+def as_microsoft_has_it(weights):
+    """Swin as its authors publish it: a stage ends with its downsampling, timm's begins with it."""
+    weights = {k.replace('head.fc.', 'head.'): v for k, v in weights.items()}
+    moved = {}
+    for key, value in weights.items():
+        stage = re.fullmatch(r'layers\.(\d)\.(downsample\..*)', key)
+        moved[f'layers.{int(stage[1]) - 1}.{stage[2]}' if stage else key] = value
+    return moved | {'layers.0.blocks.1.attn_mask': torch.zeros(64, 49, 49)}
+
+
+@pytest.mark.parametrize('row', MORE)
+def test_the_other_backbones_have_timm_s_weights_and_features(row, tmp_path, monkeypatch):
+    monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
+    config = Config.fromfile(ROOT / f'configs/ablations/backbones/{row}.py').model.backbone
+    changes = [dict, as_microsoft_has_it] if row == 'swin' else [dict]
+    x = torch.randn(2, 3, 224, 224)
+    for change in changes:
+        donor = publish(config.init_cfg.checkpoint, tmp_path, change)
+        net = MODELS.build(config)
+        net.init_weights()
+        net.eval()
+        with torch.no_grad():
+            theirs = donor.forward_intermediates(x, indices=MORE[row], intermediates_only=True)
+            for ours, expected in zip(net(x), theirs, strict=True):
+                torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('row', MORE)
+@pytest.mark.parametrize('fault', ['missing', 'unexpected', 'shape'])
+def test_a_published_file_that_does_not_fit_is_refused(row, fault, tmp_path, monkeypatch):
+    monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
+    config = Config.fromfile(ROOT / f'configs/ablations/backbones/{row}.py').model.backbone
+
+    def spoil(weights):
+        key = next(
+            key for key in reversed(weights) if re.match(r'(stages|layers|blocks)\..*weight', key)
+        )
+        if fault == 'unexpected':
+            return {**weights, f'{key}s': torch.zeros(1)}
+        value = weights.pop(key)
+        return weights if fault == 'missing' else {**weights, key: value.new_zeros(3, 5)}
+
+    publish(config.init_cfg.checkpoint, tmp_path, spoil)
+    with pytest.raises(
+        ValueError, match=r"\.safetensors does not fit timm's[\s\S]*(stag|lay|block)"
+    ):
+        MODELS.build(config).init_weights()

@@ -1,7 +1,8 @@
 _base_ = '../../mlrfnet_xray14.py'
 
-_base_.model.backbone = dict(type='mmpretrain.SwinTransformer', arch='tiny', pad_small_map=True)
-_base_.model.backbone.out_indices = (1, 2, 3)
-_base_.model.backbone.init_cfg = dict(type='Pretrained', prefix='backbone.')
-_base_.model.backbone.init_cfg.checkpoint = 'https://download.openmmlab.com/mmclassification/v0/swin-transformer/swin_tiny_224_b16x64_300e_imagenet_20210616_090925-66df6be6.pth'
+_base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', features_only=True)
+_base_.model.backbone.update(feature_cls='getter', strict_img_size=False)  # (N, C, H, W), any size
+_base_.model.backbone.update(model_name='swin_tiny_patch4_window7_224', out_indices=(1, 2, 3))
+_base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
+_base_.model.backbone.init_cfg.checkpoint = 'swin_tiny_patch4_window7_224.ms_in1k'
 _base_.model.neck.in_channels = _base_.model.head.in_channels = (192, 384, 768)
