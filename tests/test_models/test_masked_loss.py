@@ -174,3 +174,14 @@ def test_an_infinite_slope_at_an_unknown_target_is_masked():
 def test_a_loss_for_each_row_is_refused():
     with pytest.raises(ValueError, match=r'Row gives losses of shape \(6, 1\)'):
         MaskedLoss(Row())(torch.zeros(N, K), torch.zeros(N, K))
+
+
+@pytest.mark.parametrize('loss', [BiasedFocalLoss(), MaskedLoss(BiasedFocalLoss())])
+def test_the_mean_is_over_the_images_that_avg_factor_counts(loss):
+    logits, target = torch.randn(4, 3), torch.randint(0, 2, (4, 3)).float()
+    total = loss(logits, target, reduction_override='sum')
+    for given, images in ((None, 4), (7, 7), (0.5, 0.5), (torch.tensor(3.0), 3)):
+        torch.testing.assert_close(loss(logits, target, avg_factor=given), total / (3 * images))
+    for bad in (0, 0.0, -1, float('nan'), torch.tensor(0)):
+        with pytest.raises(ValueError, match='avg_factor, the number of images.*above 0'):
+            loss(logits, target, avg_factor=bad)

@@ -20,14 +20,20 @@ def weigh_and_reduce(
         reduction: ``'mean'``, ``'sum'`` or ``'none'``.
 
     Raises:
-        ValueError: another reduction.
+        ValueError: another reduction; ``avg_factor`` not above 0.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f'reduction must be one of {REDUCTIONS}, got {reduction!r}')
+    if avg_factor is not None and not avg_factor > 0:
+        raise ValueError(
+            f'avg_factor, the number of images to divide by, must be above 0, got {avg_factor}; '
+            'None takes the number in the batch'
+        )
     if weight is not None:
         loss = loss * (weight if weight.dim() == loss.dim() else weight.unsqueeze(-1))
     if reduction == 'none':
         return loss
     if reduction == 'sum':
         return loss.sum()
-    return loss.sum() / ((avg_factor or loss.shape[0]) * loss.shape[1:].numel())
+    images = loss.shape[0] if avg_factor is None else avg_factor
+    return loss.sum() / (images * loss.shape[1:].numel())
