@@ -72,7 +72,7 @@ def test_phantom_prepare_train_test_evaluate(root, run, tmp_path):
     assert "ValueError: protocol is 'held-out' in train_dataloader" in process.stderr
     one = {'val_dataloader.dataset.split': 'valid'}
     process = run(python, 'tools/train.py', CONFIG, *options(root, **one), check=False)
-    assert "split is 'valid', as for the test" in process.stderr
+    assert "split is 'valid', as for the validation" in process.stderr
 
     out = tmp_path / 'p.npz'
     test = ['tools/test.py', config, tmp_path / 'w', '--work-dir', tmp_path, '--out', out]

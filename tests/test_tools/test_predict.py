@@ -279,7 +279,7 @@ def test_localise_command(checkpoint, phantom, run, tmp_path):
         *['--method', 'mrfc', 'gradcam', '--replicates', 50, '--out', tmp_path],
         *['--cfg-options', 'test_dataloader.dataset.indices=20'],
     )
-    part = 'generated phantom official/test (20 of its images)'
+    part = 'part of generated phantom official/test (20 of its images)'
     assert f'{part}: heat maps against boxes, gradcam' in process.stdout
     rows = list(csv.DictReader((tmp_path / 'localisation.csv').open()))
     test = set((phantom / 'test_list.txt').read_text().split()[:20])
