@@ -7,6 +7,7 @@ Comparison", AAAI 2019. https://arxiv.org/abs/1901.07031
 import functools
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -186,20 +187,25 @@ def table_name(protocol: str, split: str) -> str:
 def read_split(folder: Path, protocol: str, split: str) -> tuple[Path, Xrays]:
     """Return the table of a split and the split's rows, all views, in the table's order.
 
-    Both tables are read for ``train.csv``'s splits, to see that they share no patient; for those of
-    ``valid.csv``, that one only.
+    Both tables are read, to see that they share no patient; for the splits of ``valid.csv`` only
+    where ``train.csv`` is there.
 
     Raises:
         FileNotFoundError: for a missing table.
-        ValueError: for unknown names, faults in a table, a patient in both, and an empty split.
+        ValueError: for unknown names, faults in a table, a patient in both, an uncertain label in
+            ``valid.csv``, which radiologists made, and an empty split.
     """
     name = table_name(protocol, split)
     path = table_file(folder, f'{name}.csv')
     table = kept = read_table(path)
+    tables = {name: (path, table)}
+    with suppress(FileNotFoundError) if name == 'valid' else nullcontext():
+        other = table_file(folder, 'valid.csv' if name == 'train' else 'train.csv')
+        tables['valid' if name == 'train' else 'train'] = other, read_table(other)
+    _check_patients(dict(tables.values()))
+    _check_certain(*tables['valid'])
     if name == 'train':
         patients = table.patients()
-        other = table_file(folder, 'valid.csv')
-        _check_patients({path: table, other: read_table(other)})
         if protocol == 'held-out':
             chosen = {patient for patient in set(patients) if is_validation(patient)}
             kept = table.keep([(patient in chosen) == (split == 'val') for patient in patients])
@@ -209,6 +215,18 @@ def read_split(folder: Path, protocol: str, split: str) -> tuple[Path, Xrays]:
             'images of more patients into it'
         )
     return path, kept
+
+
+def _check_certain(path: Path, table: Xrays) -> None:
+    """Refuse an uncertain label in the table of the radiologists' labels."""
+    refuse(
+        [
+            f"{path}, line {line}: {image} has an uncertain label (-1) in column '{FINDINGS[k]}'; "
+            "the radiologists' labels are 0 or 1: take the table as it was published"
+            for image, codes, line in zip(table.paths, table.codes, table.lines, strict=True)
+            if (k := codes.find(UNCERTAIN)) >= 0
+        ]
+    )
 
 
 def _check_patients(tables: Mapping[Path, Xrays]) -> None:

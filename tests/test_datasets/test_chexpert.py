@@ -514,3 +514,22 @@ def test_the_summary_counts_positive_and_uncertain(tiny):
     # rows of patient 1: No Finding 1.0, Enlarged Cardiomediastinum -1.0, the rest 0.0 or blank
     expected = 'No Finding 2 (0), Enlarged Cardiomediastinum 0 (2), Cardiomegaly 0 (0), '
     assert f'images: {expected}Lung Opacity 0 (0), ' in CheXpert(str(tiny))._summary
+
+
+def test_an_uncertain_label_of_a_radiologist_is_refused(tmp_path):
+    name = 'valid/patient00009/study1/view1_frontal.jpg'
+    folder = write(tmp_path / 'c', train_rows(), [row(name, '1.0', '', '-1.0')])
+    for split in ('train', 'valid'):
+        with pytest.raises(
+            ValueError, match=r'valid\.csv, line 2: .* uncertain label \(-1\) in col'
+        ):
+            read_split(folder, 'held-out', split)
+
+
+def test_the_test_split_is_compared_with_the_training_table_too(tmp_path):
+    name = 'valid/patient00001/study1/view1_frontal.jpg'  # a patient of train.csv
+    folder = write(tmp_path / 'c', train_rows(), [row(name, '1.0', '')])
+    with pytest.raises(ValueError, match='patient00001'):
+        read_split(folder, 'held-out', 'valid')
+    (folder / 'train.csv').unlink()
+    assert read_split(folder, 'held-out', 'valid')[1].paths == [name]
