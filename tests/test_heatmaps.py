@@ -353,3 +353,18 @@ def test_a_mapper_takes_inputs_of_any_size_in_turn(mlrfnet):
     mapper(torch.randn(1, 3, 64, 64), classes)
     x = torch.randn(1, 3, 96, 96)
     np.testing.assert_array_equal(mapper(x, classes), HeatMapper(mlrfnet)(x, classes))
+
+
+def test_beyond_the_outermost_cells_their_value_as_grid_sample_s_border():
+    """Without torch's 'border' padding, which Apple's GPUs lack."""
+    maps = torch.randn(2, 3, 4, 5)
+    shift = (7.5, -3.0)
+    places = [
+        2 * (torch.arange(n) + 0.5 + by) / n - 1 for n, by in zip((32, 40), shift, strict=True)
+    ]
+    y, x = torch.meshgrid(*places, indexing='ij')
+    grid = torch.stack([x, y], -1).expand(2, 32, 40, 2)
+    expected = torch.nn.functional.grid_sample(
+        maps, grid, padding_mode='border', align_corners=False
+    )
+    torch.testing.assert_close(spread(maps, (32, 40), shift), expected, atol=1e-5, rtol=1e-5)

@@ -1,6 +1,7 @@
 """Ten-crop testing: the scores of an image are the mean over its ten crops."""
 
 import torch
+import torch.nn.functional as F
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor
@@ -32,7 +33,14 @@ class TenCropClassifier(ImageClassifier):
                 f'TenCropClassifier predicts from (N, crops, C, H, W), got {tuple(inputs.shape)}; '
                 "set crop='ten' in the test pipeline's XrayGeometry"
             )
-        logits = [self.head(self.extract_feat(crop)) for crop in inputs.unbind(1)]
-        mean = torch.stack(logits).float().sigmoid().mean(0)  # (N, K)
-        # Back as logits: the head sets scores and labels. float64, as scores near 1 have few bits.
-        return self.head._get_predictions(mean.double().logit().float(), data_samples)
+        logits = torch.stack([self.head(self.extract_feat(crop)) for crop in inputs.unbind(1)])
+        return self.head._get_predictions(logit_of_mean(logits.float()), data_samples)
+
+
+def logit_of_mean(logits: Tensor) -> Tensor:
+    """Logit of the mean probability over the first dimension.
+
+    From both tails, ``log Σ σ(z) - log Σ σ(-z)``: exact in float32 where a mean near 1 would have
+    few bits left, and no float64, which Apple's GPUs lack.
+    """
+    return F.logsigmoid(logits).logsumexp(0) - F.logsigmoid(-logits).logsumexp(0)

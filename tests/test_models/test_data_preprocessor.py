@@ -6,6 +6,8 @@ from mmengine.dataset import default_collate, pseudo_collate
 from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mlrfnet_mm.models.ten_crop import logit_of_mean
+
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
 
@@ -127,3 +129,19 @@ def test_scores_far_out_survive():
 def test_ten_crop_needs_crops():
     with pytest.raises(ValueError, match="set crop='ten'"):
         classifier('mlrfnet_mm.TenCropClassifier').test_step(dict(inputs=images(2, 32)))
+
+
+def test_the_mean_of_crops_is_exact_in_float32():
+    generator = torch.Generator().manual_seed(0)
+    logits = 8 * torch.randn(10, 50, generator=generator)
+    logits[:, 0], logits[:, 1] = 40, -40  # beyond the bits of a float32 near 1, and near 0
+    logits[0, 0] = 30
+    found = logit_of_mean(logits)
+    assert found.dtype == torch.float32
+    z = logits.double()
+    log_up, log_down = (torch.logsumexp(torch.nn.functional.logsigmoid(s * z), 0) for s in (1, -1))
+    torch.testing.assert_close(found.double(), log_up - log_down, rtol=1e-5, atol=1e-5)
+    middle = slice(2, None)
+    expected = z.sigmoid().mean(0).logit()[middle]  # the formula, where float64 holds it
+    torch.testing.assert_close(found[middle].double(), expected, rtol=1e-4, atol=1e-4)
+    assert logit_of_mean(torch.full((10, 1), 1e4)).isfinite().all()

@@ -114,9 +114,12 @@ def spread(maps: Tensor, size: Size, shift: tuple[float, float] = (0.0, 0.0)) ->
         shift: see :func:`cell_shift`; zeros take the cells as tiles.
     """
     places = []
-    for pixels, by in zip(size, shift, strict=True):
+    for pixels, by, cells in zip(size, shift, maps.shape[-2:], strict=True):
         centres = torch.arange(pixels, device=maps.device, dtype=maps.dtype) + 0.5 + by
-        places.append(2 * centres / pixels - 1)  # a tile's edges are at -1 and 1
+        place = 2 * centres / pixels - 1  # a tile's edges are at -1 and 1
+        # beyond the outermost cells' centres their value: grid_sample's 'border', which Apple's
+        # GPUs lack
+        places.append(place.clamp(1 / cells - 1, 1 - 1 / cells))
     y, x = torch.meshgrid(*places, indexing='ij')
     grid = torch.stack([x, y], -1).expand(len(maps), *size, 2)
-    return F.grid_sample(maps, grid, padding_mode='border', align_corners=False)
+    return F.grid_sample(maps, grid, align_corners=False)
