@@ -28,6 +28,7 @@ setup(
         'scipy',
         'opencv-python',
         'pillow',
+        'simplejpeg>=1.6',
         'matplotlib',
         'rich',
         'jinja2',
@@ -46,6 +47,13 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
-        'dev': ['mlrfnet-mm[cam,dicom,lite0]', 'pytest', 'pytest-xdist', 'ruff', 'mypy'],
+        'dev': [
+            'mlrfnet-mm[cam,dicom,lite0]',
+            'pyjpegls',  # writes JPEG-LS for the tests
+            'pytest',
+            'pytest-xdist',
+            'ruff',
+            'mypy',
+        ],
     },
 )

@@ -50,6 +50,19 @@ def from_lmdb(folder: Path, rows: Sequence[int]) -> int:
     return sum(decode(backend.get(str(row))) for row in rows)
 
 
+def from_raw_lmdb(folder: Path, rows: Sequence[int]) -> int:
+    """Read bare pixels out of one LMDB, by the library itself; all images have one size."""
+    total = 0
+    with (
+        lmdb.open(str(folder), readonly=True, lock=False) as database,
+        database.begin(buffers=True) as transaction,
+    ):
+        for row in rows:
+            pixels = np.array(transaction.get(str(row).encode()), np.uint8)  # a copy
+            total += int(pixels[0])
+    return total
+
+
 def from_memmap(folder: Path, rows: Sequence[int]) -> int:
     """Read one .npy through a memory map."""
     array = np.load(folder / 'images.npy', mmap_mode='r')
@@ -72,6 +85,7 @@ WAYS: dict[str, tuple[str, Reader]] = {
     'PNG, a file each': ('png', encoded('.png')),
     'JPEG (quality 95), a file each': ('jpg', encoded('.jpg')),
     'PNG in LMDB (mmengine)': ('lmdb', from_lmdb),
+    'bare pixels in LMDB': ('raw', from_raw_lmdb),
     'one .npy, memory map': ('npy', from_memmap),
     'one .npy, pread (the store)': ('npy', from_store),
     'one .npy, pread, each row checked': ('npy', from_store_checked),
@@ -81,11 +95,14 @@ WAYS: dict[str, tuple[str, Reader]] = {
 def write(data: Path, out: Path) -> int:
     """Keep the images in every way; return how many."""
     paths = sorted(path for path in data.rglob('*.png') if 'prepared' not in str(path))
-    for name in ('png', 'jpg', 'lmdb', 'npy'):
+    for name in ('png', 'jpg', 'lmdb', 'raw', 'npy'):
         (out / name).mkdir()
     size = read_grey(paths[0]).shape[0]
     prepare_store(data, [str(path.relative_to(data)) for path in paths], out / 'npy', size, 1)
-    with lmdb.open(str(out / 'lmdb'), map_size=1 << 34) as database:
+    with (
+        lmdb.open(str(out / 'lmdb'), map_size=1 << 34) as database,
+        lmdb.open(str(out / 'raw'), map_size=1 << 34) as raw,
+    ):
         for row, path in enumerate(paths):
             img = read_grey(path)
             png = cv2.imencode('.png', img)[1].tobytes()
@@ -94,6 +111,8 @@ def write(data: Path, out: Path) -> int:
             (out / 'jpg' / f'{row}.jpg').write_bytes(jpeg)
             with database.begin(write=True) as transaction:
                 transaction.put(str(row).encode(), png)
+            with raw.begin(write=True) as transaction:
+                transaction.put(str(row).encode(), img.tobytes())
     os.sync()
     return len(paths)
 

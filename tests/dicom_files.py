@@ -28,7 +28,9 @@ def write_dicom(path, pixels, bits=12, photometric='MONOCHROME2', compress=None,
         ds.PixelData = np.ascontiguousarray(pixels, '<u2').tobytes()
     for key, value in tags.items():
         setattr(ds, key, value)
-    if compress:
+    if compress == 'DeflatedExplicit':
+        ds.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+    elif compress:
         ds.compress(getattr(uid, compress))
     ds.save_as(path, enforce_file_format=True)
     return path

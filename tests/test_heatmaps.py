@@ -176,7 +176,8 @@ def test_cells_lie_at_the_centre_of_what_they_look_at(name):
             stride * j + (stride - 1) / 2 - cell_shift(steps, (size, size), feat.shape[-2:])[1]
         )
         assert centre == pytest.approx(expected, abs=0.1 * stride)
-    assert cell_shift(steps, (size, size), (5, 5)) == (0, 0)  # no such level: tiles
+    with pytest.warns(UserWarning, match='no chain of layers .* taken as tiles'):
+        assert cell_shift(steps, (size, size), (5, 5)) == (0, 0)  # no such level
 
 
 @pytest.mark.parametrize(
@@ -319,6 +320,35 @@ def test_tokens():
 def test_a_dilated_kernel_reaches_further():
     step = make_step(nn.Conv2d(1, 1, 3, 2, padding=2, dilation=2), (64, 64), (32, 32))
     assert step.offset == (0, 0)
+
+
+@pytest.mark.parametrize(
+    'layer',
+    [
+        nn.Conv2d(4, 4, 5, padding='same'),
+        nn.Conv2d(4, 4, 3, padding='same', dilation=3),
+        nn.Conv2d(4, 4, 3, 2, padding='valid'),
+        nn.AdaptiveAvgPool2d(16),
+        nn.AdaptiveAvgPool2d((8, 16)),
+        nn.PixelUnshuffle(2),
+    ],
+)
+def test_layers_that_say_their_place_otherwise(layer):
+    """By the gradient of one cell, with equal weights: the centre of what it looks at."""
+    net = nn.Sequential(nn.Conv2d(1, 4, 2, 2), layer)
+    for module in net:
+        if isinstance(module, nn.Conv2d):
+            nn.init.ones_(module.weight)
+    x = torch.zeros(1, 1, 96, 64, requires_grad=True)
+    feat = net(x)
+    steps = shrinking_steps(net, x)
+    shift = cell_shift(steps, (96, 64), feat.shape[-2:])
+    (grad,) = torch.autograd.grad(feat[0, :, 3, 5].sum(), x)
+    weights = grad[0, 0]
+    for axis, (size, cells, j) in enumerate(zip((96, 64), feat.shape[-2:], (3, 5), strict=True)):
+        centre = float((weights.sum(1 - axis) * torch.arange(size)).sum() / weights.sum())
+        stride = np.prod([step.stride[axis] for step in steps])
+        assert centre == pytest.approx(stride * j + (stride - 1) / 2 - shift[axis]), cells
 
 
 def test_shortcuts_with_pooling_do_not_count():

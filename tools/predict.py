@@ -56,6 +56,12 @@ def parse_args() -> argparse.Namespace:
         help='name and ID of DICOM files in JSON and reports; by default they are in neither',
     )
     parser.add_argument('--batch-size', type=int, default=8)
+    parser.add_argument(
+        '--least-side', type=int, default=64, help='pixels of the shorter side (%(default)s)'
+    )
+    parser.add_argument(
+        '--most-aspect', type=float, default=3, help='longer by shorter side (%(default)s)'
+    )
     parser.add_argument('--device', help='as in torch; default: a GPU if there is one')
     parser.add_argument('--trust-checkpoint', action='store_true', help='see tools/test.py')
     args = parser.parse_args()
@@ -86,7 +92,7 @@ def run(args: argparse.Namespace) -> 'tuple[Outcome, int]':
 
     from mlrfnet_mm.analysis.inferencer import CXRInferencer
     from mlrfnet_mm.analysis.predict_files import Options, predict_files
-    from mlrfnet_mm.analysis.xray_files import list_files
+    from mlrfnet_mm.analysis.xray_files import Limits, list_files
 
     files, passed_over = list_files(args.inputs, args.out)
     if not files:
@@ -103,7 +109,11 @@ def run(args: argparse.Namespace) -> 'tuple[Outcome, int]':
         batch_size=args.batch_size,
     )
     inferencer = CXRInferencer(
-        args.config, args.checkpoint, args.device or get_device(), trust=args.trust_checkpoint
+        args.config,
+        args.checkpoint,
+        args.device or get_device(),
+        trust=args.trust_checkpoint,
+        limits=Limits(args.least_side, args.most_aspect),
     )
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), RateColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:

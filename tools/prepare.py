@@ -38,6 +38,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('dataset', choices=sorted(SOURCES), help='which folder layout')
     parser.add_argument('--data-root', help="the data set's folder; default as in training")
     parser.add_argument('--size', type=int, default=256, help="XrayGeometry's scale")
+    parser.add_argument(
+        '--bits', type=int, help='stored bits of images of 16 bits, as in LoadXray(bits=...)'
+    )
     parser.add_argument('--out', type=Path, help='default: <data root>/prepared_<size>')
     parser.add_argument('--workers', type=int, default=cores(), help='default: all cores')
     parser.add_argument(
@@ -49,6 +52,8 @@ def parse_args() -> argparse.Namespace:
     for name in ('size', 'workers'):
         if getattr(args, name) < 1:
             parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
+    if args.bits is not None and not 8 <= args.bits <= 16:
+        parser.error(f'--bits must be from 8 to 16, got {args.bits}')
     return args
 
 
@@ -95,7 +100,7 @@ def main() -> None:
             return
         names = source.list_images(root)
         with bar(len(names), f'{args.dataset} at {args.size}') as advance:
-            result = prepare_store(root, names, out, args.size, args.workers, advance)
+            result = prepare_store(root, names, out, args.size, args.workers, advance, args.bits)
     except (OSError, ValueError) as error:
         sys.exit(f'prepare.py: {error}')
     except KeyboardInterrupt:

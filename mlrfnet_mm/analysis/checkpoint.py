@@ -84,7 +84,33 @@ def load_model(
         sha256=checkpoint_digest(path),
         trained_on=trained_on or 'not recorded',
     )
-    return LoadedModel(model.to(device).eval(), cfg, _classes(path, dataset, cfg), stamp, path)
+    classes = _classes(path, dataset, cfg)
+    check_classes(path, classes, getattr(model.head, 'num_classes', None))
+    return LoadedModel(model.to(device).eval(), cfg, classes, stamp, path)
+
+
+def check_classes(path: Path, classes: tuple[str, ...], outputs: int | None) -> None:
+    """Refuse names that do not belong to the outputs one by one.
+
+    Args:
+        path: of the checkpoint, to be named.
+        classes: names of the findings.
+        outputs: number of the network's; None if it is not known yet.
+
+    Raises:
+        ValueError: a name twice, or as many as there are no outputs.
+    """
+    if outputs is not None and outputs != len(classes):
+        raise ValueError(
+            f'{path} names {len(classes)} findings ({", ".join(classes)}) for {outputs} outputs of '
+            'its network; give the config of its training (--config), or get the checkpoint again'
+        )
+    twice = sorted({name for name in classes if classes.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f'{path} names {", ".join(twice)} more than once among its {len(classes)} findings: '
+            'a result could not be told from another; get the checkpoint again'
+        )
 
 
 def _config(path: Path, meta: dict[str, Any], config: str | Path | Config | None) -> Config:

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from mlrfnet_mm.datasets.chestxray14_boxes import FRAME, Box
 from mlrfnet_mm.evaluation.localisation import Localisation, normalise
 
-from .drawing import NOTICE, save, subplots
+from .drawing import NOTICE, plain, save, subplots
 from .localise import Example, LocalisationReport
 
 MAP = 'inferno'  # grows in lightness: it is read in grey print and by the colour-blind
@@ -94,7 +94,7 @@ def _figure(examples: Sequence[Example], counts: dict[str, int], stamp: str) -> 
         name = example.box.finding
         draw_xray(axes[0], example.image, extent)
         axes[0].set_title(f'score {example.score:.2f}', fontsize=9)
-        axes[0].set_ylabel(f'{name.replace("_", " ")} (1 of n = {counts[name]})\ny / pixels')
+        axes[0].set_ylabel(f'{plain(name.replace("_", " "))} (1 of n = {counts[name]})\ny / pixels')
         for panel, method in zip(axes[1:], methods, strict=True):
             draw_xray(panel, example.image, extent)
             draw_heat(panel, example.heats[method], extent)

@@ -1,5 +1,7 @@
 """``mlrfnet_mm.CXRInferencer``: from image files to every finding's probability and heat map."""
 
+import hashlib
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +17,12 @@ from mmpretrain.structures import DataSample
 
 from mlrfnet_mm.models import MRFCHead
 
-from .checkpoint import LoadedModel, load_model
+from .checkpoint import LoadedModel, check_classes, load_model
 from .decisions import Decisions, ranked
 from .drawing import NOTICE
 from .heatmaps import HeatMapper, shrunk, to_image
 from .pipeline import compose, placing_pipeline
-from .xray_files import Xray, read_xray
+from .xray_files import LIMITS, Limits, Xray, read_xray
 
 Source = str | Path | np.ndarray
 
@@ -50,6 +52,7 @@ class CXRInferencer(BaseInferencer):
         scope: as in mmengine.
         show_progress: mmengine's progress bar over the batches.
         trust: load a checkpoint whose pickle may run code.
+        limits: sizes of images that are predicted.
 
     Raises:
         ValueError: no ``weights``; see also :func:`load_model` and :meth:`Decisions.beside`.
@@ -68,10 +71,12 @@ class CXRInferencer(BaseInferencer):
         scope: str | None = 'mmpretrain',
         show_progress: bool = False,
         trust: bool = False,
+        limits: Limits = LIMITS,
     ) -> None:
         if weights is None:
             raise ValueError('CXRInferencer needs weights: a checkpoint file or a work directory')
-        self._trust = trust
+        self._trust, self._limits = trust, limits
+        self._key = secrets.token_bytes(16)  # studies keep no UID that leads to a patient
         self._given = model
         super().__init__(None, str(weights), device, scope, show_progress)
 
@@ -87,7 +92,9 @@ class CXRInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Callable:
         """The config's test pipeline, after reading: the image is there already."""
-        return compose(placing_pipeline(self.loaded.cfg))
+        steps = placing_pipeline(self.loaded.cfg)
+        self._bits = steps[0].get('bits')
+        return compose(steps)
 
     def _init_visualizer(self, cfg: Config) -> None:
         """None: maps are returned as arrays, and drawn by ``tools/predict.py``."""
@@ -108,7 +115,7 @@ class CXRInferencer(BaseInferencer):
     def _item(self, source: Source) -> dict[str, Any]:
         item: dict[str, Any] = dict(source=source)
         try:
-            xray = read_xray(source)
+            xray = read_xray(source, self._limits, self._bits)
             name = 'array' if isinstance(source, np.ndarray) else str(source)
             item['data'] = self.pipeline(dict(img=xray.pixels, img_path=name, patient_id=''))
             item['xray'] = xray
@@ -148,6 +155,7 @@ class CXRInferencer(BaseInferencer):
         batch = model.data_preprocessor(pseudo_collate([item['data'] for item in good]), False)
         with torch.no_grad():
             logits = model.head(model.extract_feat(batch['inputs'])).float().cpu()
+        check_classes(self.loaded.path, self.loaded.classes, logits.shape[1])
         scores = logits.double().sigmoid()
         for item, row, sample in zip(good, scores, batch['data_samples'], strict=True):
             item['scores'] = row.numpy()
@@ -200,13 +208,20 @@ class CXRInferencer(BaseInferencer):
         """Gather predictions, maps, images and stamp; see the class."""
         images = [item.get('xray') for item in preds]
         if not with_patient:
-            images = [xray and replace(xray, patient={}) for xray in images]
+            images = [xray and self._anonymous(xray) for xray in images]
         found: list[dict[str, Any]] | list[DataSample | None]
         if return_datasamples:
             found = [item.get('sample') for item in preds]
         else:
             found = [_record(item, with_patient) for item in preds]
         return dict(predictions=found, visualization=visualization, images=images, stamp=self.stamp)
+
+    def _anonymous(self, xray: Xray) -> Xray:
+        """Without the patient, and with a digest of this inferencer's for the study's UID."""
+        study = xray.study
+        if xray.in_study:
+            study = hashlib.blake2b(study.encode(), key=self._key, digest_size=16).hexdigest()
+        return replace(xray, patient={}, study=study)
 
 
 def _record(item: dict[str, Any], with_patient: bool) -> dict[str, Any]:

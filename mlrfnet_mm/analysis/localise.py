@@ -24,6 +24,7 @@ from mlrfnet_mm.evaluation.localisation import (
     measures,
     size_terciles,
 )
+from mlrfnet_mm.evaluation.whole_files import write_text
 
 from .boxed_images import BoxedImages
 from .checkpoint import LoadedModel
@@ -72,7 +73,7 @@ class LocalisationReport:
         line = ', '.join(f'{key} {value}' for key, value in self.stamp.items())
         sections = [table.markdown() for table in self.tables]
         text = '\n'.join(['# Localisation\n', f'{line}. {NOTICE}\n', *sections])
-        page.write_text(text, encoding='utf-8')
+        write_text(page, text)
         return [page, *(table.write_csv(folder, self.stamp) for table in self.tables)]
 
 

@@ -1,13 +1,17 @@
 """Predict image files and write what was found: what ``tools/predict.py`` does."""
 
 import csv
+import errno
 import json
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
 from .drawing import NOTICE
@@ -15,16 +19,14 @@ from .inferencer import CXRInferencer
 from .prediction_figures import SIDE, calibration_figure, heats_figure, scores_figure
 from .report_page import Picture
 from .study_report import StudyImage, page_name, study_findings, study_page
+from .tables import in_csv
 from .xray_files import Xray
 
 DPI = 110
-WRITTEN = (
-    'predictions.csv',
-    'predictions.json',
-    'reports/study_[0-9][0-9][0-9][0-9].html',
-    'heatmaps/[0-9][0-9][0-9][0-9]_*.png',
-    'scores/[0-9][0-9][0-9][0-9]_*.png',
-)
+TABLES = ('predictions.csv', 'predictions.json')
+ASIDE, SCRATCH = '.predictions.part', 'scratch'
+STEM = 120  # bytes of an image's name in that of its pictures: file systems end at 255 bytes
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 NAMES = 'backslashreplace'  # file names need not be UTF-8
 
 
@@ -77,62 +79,133 @@ def predict_files(
 ) -> Outcome:
     """Predict and write ``predictions.csv``, ``predictions.json`` and what the options ask for.
 
-    A file that cannot be read becomes a record with ``error``; the others go on.
+    A file that cannot be read or drawn becomes a record with ``error``; the others go on. All is
+    written aside and put in place at the end: a run that is stopped leaves an earlier one's files.
 
     Args:
         inferencer: the model.
         files: see :func:`~mlrfnet_mm.analysis.xray_files.list_files`.
-        out: folder; what an earlier call wrote there is removed.
+        out: folder; what an earlier call wrote there, by the list in its ``predictions.json``, is
+            replaced.
         options: see there.
         progress: called with the number of files done since its last call.
+
+    Raises:
+        BlockingIOError: another call writes there now.
+        FileExistsError: tables there that no call wrote.
+        OSError: the folder cannot be written, or the disk is full.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     if options.heatmap:
         inferencer.mapper(options.method, options.layer)  # refuses before the first file
-    _clear(out)
-    outcome = Outcome()
-    studies: dict[str, list[StudyImage]] = {}
-    numbers: dict[str, int] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        pictures = _Pictures(inferencer, out, Path(scratch), options)
-        for start in range(0, len(files), options.batch_size):
-            chunk = files[start : start + options.batch_size]
-            result = inferencer(
-                chunk,
-                batch_size=options.batch_size,
-                heatmap=options.heatmap,
-                method=options.method,
-                layer=options.layer,
-                top=options.top,
-                map_side=SIDE,
-                with_patient=options.with_patient,
-            )
-            parts = zip(
-                result['predictions'], result['images'], result['visualization'], strict=True
-            )
-            for record, xray, heats in parts:
-                outcome.records.append(record)
-                record['number'] = len(outcome.records)
-                if xray is None:
-                    continue
-                record['study'] = numbers.setdefault(xray.study, len(numbers) + 1)
-                shown = pictures.draw(record, xray, heats)
-                studies.setdefault(xray.study, []).append(StudyImage(record, shown))
-            if progress:
-                progress(len(chunk))
-        outcome.written += pictures.written
-        if options.report:
-            outcome.written += _reports(inferencer, studies, numbers, out, Path(scratch))
-    outcome.written = [*_tables(outcome.records, inferencer.stamp, out), *outcome.written]
+    earlier = _earlier_files(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with _aside(out) as part:
+        outcome = _predict(inferencer, files, part, options, progress)
+        _put_in_place(part, out, earlier)
+    outcome.written = [out / path.relative_to(part) for path in outcome.written]
     return outcome
 
 
-def _clear(out: Path) -> None:
-    """Remove an earlier call's files: none of them may pass for this one's."""
-    for pattern in WRITTEN:
-        for path in out.glob(pattern):
-            path.unlink()
+def _earlier_files(out: Path) -> list[str]:
+    """What an earlier call wrote, relative to the folder."""
+    if not any((out / name).exists() for name in TABLES):
+        return []
+    path = out / 'predictions.json'
+    try:
+        names = json.loads(path.read_text(encoding='utf-8'))['files']
+        inside = [name for name in names if (out / name).resolve().is_relative_to(out.resolve())]
+        return [str(name) for name in inside]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FileExistsError(
+            errno.EEXIST,
+            'holds predictions.csv or .json that this command did not write: give '
+            'another folder (--out), or move them away',
+            str(out),
+        ) from None
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """An empty folder in ``out``, which is removed in the end."""
+    lock = FileLock(out / f'{ASIDE}.lock')
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BlockingIOError(
+            errno.EWOULDBLOCK, 'another prediction writes there now', str(out)
+        ) from None
+    part = out / ASIDE
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # of a call that was killed
+        part.mkdir()
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _put_in_place(part: Path, out: Path, earlier: Sequence[str]) -> None:
+    """Move the new files, the tables last, and remove earlier ones that were not replaced."""
+    new = [path.relative_to(part) for path in part.rglob('*') if path.is_file()]
+    new = [path for path in new if path.parts[0] != SCRATCH]
+    for path in sorted(new, key=lambda path: path.name in TABLES):
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part / path, out / path)
+    for name in set(earlier) - {path.as_posix() for path in new}:
+        (out / name).unlink(missing_ok=True)
+
+
+def _predict(
+    inferencer: CXRInferencer,
+    files: Sequence[Path],
+    out: Path,
+    options: Options,
+    progress: Callable[[int], None] | None,
+) -> Outcome:
+    outcome = Outcome()
+    studies: dict[str, list[StudyImage]] = {}
+    numbers: dict[str, int] = {}
+    scratch = out / SCRATCH
+    scratch.mkdir()
+    pictures = _Pictures(inferencer, out, scratch, options)
+    for start in range(0, len(files), options.batch_size):
+        chunk = files[start : start + options.batch_size]
+        result = inferencer(
+            chunk,
+            batch_size=options.batch_size,
+            heatmap=options.heatmap,
+            method=options.method,
+            layer=options.layer,
+            top=options.top,
+            map_side=SIDE,
+            with_patient=options.with_patient,
+        )
+        parts = zip(result['predictions'], result['images'], result['visualization'], strict=True)
+        for record, xray, heats in parts:
+            outcome.records.append(record)
+            record['number'] = len(outcome.records)
+            if xray is None:
+                continue
+            record['study'] = numbers.setdefault(xray.study, len(numbers) + 1)
+            try:
+                shown = pictures.draw(record, xray, heats)
+            except Exception as error:  # of any kind: the other files go on
+                if isinstance(error, OSError) and error.errno in FULL:
+                    raise
+                record['error'] = f'not drawn: {type(error).__name__}: {error}'
+                continue
+            studies.setdefault(xray.study, []).append(StudyImage(record, shown))
+        if progress:
+            progress(len(chunk))
+    outcome.written += pictures.written
+    if options.report:
+        outcome.written += _reports(inferencer, studies, numbers, out, scratch)
+    files_ = [path.relative_to(out).as_posix() for path in outcome.written]
+    tables = _tables(outcome.records, inferencer.stamp, out, files_)
+    outcome.written = [*tables, *outcome.written]
+    return outcome
 
 
 class _Pictures:
@@ -150,7 +223,7 @@ class _Pictures:
     def draw(self, record: dict[str, Any], xray: Xray, heats: dict[str, Any]) -> list[Picture]:
         """Draw what the options ask for; name the files in the record."""
         options, findings, shown = self.options, record['findings'], []
-        name = f'{record["number"]:04d}_{Path(record["file"]).stem}.png'
+        name = f'{record["number"]:04d}_{_short(Path(record["file"]).stem)}.png'
         if options.scores or options.report:
             truth = None
             if options.labels is not None:
@@ -199,12 +272,20 @@ def _reports(
     return paths
 
 
+def _short(stem: str) -> str:
+    """A name that leaves room for a number and a suffix, in any script."""
+    return stem.encode(errors='surrogateescape')[:STEM].decode(errors='ignore')
+
+
 COLUMNS = ('number', 'study', 'file', 'finding', 'score', 'probability', 'threshold', 'decision')
 
 
-def _tables(records: Sequence[dict[str, Any]], stamp: Mapping[str, str], out: Path) -> list[Path]:
+def _tables(
+    records: Sequence[dict[str, Any]], stamp: Mapping[str, str], out: Path, files: Sequence[str]
+) -> list[Path]:
     """Write JSON, and a CSV with a row for each finding of each image, or for an error."""
-    content = dict(notice=NOTICE, stamp=dict(stamp), predictions=list(records))
+    everything = [*TABLES, *files]  # by which the next call knows what to replace
+    content = dict(notice=NOTICE, stamp=dict(stamp), files=everything, predictions=list(records))
     path = out / 'predictions.json'
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + '\n', encoding='utf-8', errors=NAMES)
@@ -214,5 +295,6 @@ def _tables(records: Sequence[dict[str, Any]], stamp: Mapping[str, str], out: Pa
         writer.writeheader()
         for record in records:
             for finding, row in record.get('findings', {'': {}}).items():
-                writer.writerow({**record, 'finding': finding, **row, **stamp})
+                values = {**record, 'finding': finding, **row, **stamp}
+                writer.writerow({key: in_csv(value) for key, value in values.items()})
     return [table, path]

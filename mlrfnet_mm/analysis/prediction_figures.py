@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .decisions import Decisions, ranked, value_of
-from .drawing import BLUE, GREY, NOTICE, RED, subplots
+from .drawing import BLUE, GREY, NOTICE, RED, plain, subplots
 from .heat_figure import add_scale, draw_heat, draw_xray
 from .xray_files import Xray
 
@@ -64,8 +64,8 @@ def scores_figure(
     if truth is not None:
         rest = sorted(set(truth) - set(names))
         explained.append('✓, hatched: labelled finding.' if truth else 'Label: no finding.')
-        explained += [f'Labelled too: {", ".join(rest)}.'] if rest else []
-    figure.supxlabel(f'{" ".join(explained)}\n{stamp}. {NOTICE}'.strip(), fontsize=8)
+        explained += [f'Labelled too: {plain(", ".join(rest))}.'] if rest else []
+    figure.supxlabel(f'{" ".join(explained)}\n{plain(stamp)}. {NOTICE}'.strip(), fontsize=8)
     return figure
 
 
@@ -87,7 +87,7 @@ def _bars(
             axes.plot([row['threshold']] * 2, [place - 0.42, place + 0.42], color='black', lw=2)
         beside: dict[str, Any] = dict(transform=axes.get_yaxis_transform(), va='center', fontsize=9)
         axes.text(1.02, place, f'{value:.2f}', **beside)  # where no bar or line is
-    names = [f'{name.replace("_", " ")}{" ✓" if name in truth else ""}' for name in findings]
+    names = [f'{plain(name.replace("_", " "))}{" ✓" if name in truth else ""}' for name in findings]
     axes.set_yticks(range(len(findings)), names)
     for text, name in zip(axes.get_yticklabels(), findings, strict=True):
         text.set_fontweight('bold' if name in truth else 'normal')
@@ -116,10 +116,10 @@ def heats_figure(
         decision = f', {row["decision"]}' if row['decision'] else ''
         if row['probability'] is None:
             decision += ' (score)'
-        axes.set_title(f'{name.replace("_", " ")} {value_of(row):.2f}{decision}', fontsize=9)
+        axes.set_title(f'{plain(name.replace("_", " "))} {value_of(row):.2f}{decision}', fontsize=9)
     add_scale(figure, grid.ravel().tolist())
     veil = "Grey veil: beyond the network's crop. " if any(map(_has_nan, heats.values())) else ''
-    figure.supxlabel(f'{method} heat maps. {veil}\n{stamp}. {NOTICE}', fontsize=8)
+    figure.supxlabel(f'{method} heat maps. {veil}\n{plain(stamp)}. {NOTICE}', fontsize=8)
     return figure
 
 
@@ -141,7 +141,7 @@ def calibration_figure(
     figure, axes = subplots(figsize=(6.0, 4.0))
     for name in ranked(findings)[:TOP]:
         k = decisions.classes.index(name)
-        (line,) = axes.plot(grid, curves[:, k], label=name.replace('_', ' '))
+        (line,) = axes.plot(grid, curves[:, k], label=plain(name.replace('_', ' ')))
         row = findings[name]
         if row['probability'] is not None:
             axes.plot(row['score'], row['probability'], 'o', color=line.get_color(), mec='black')

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from mlrfnet_mm.evaluation import Calibration, Predictions, calibration_error, reliability_curve
 from mlrfnet_mm.evaluation.reliability import BINS, defined
 
-from .drawing import BLUE, GREY, NOTICE, RED, save, subplots
+from .drawing import BLUE, GREY, NOTICE, RED, plain, save, subplots
 
 BEFORE = dict(color=RED, marker='s', linestyle='--', markersize=3, linewidth=1, label='before')
 AFTER = dict(color=BLUE, marker='o', linestyle='-', markersize=3, linewidth=1, label='after')
@@ -47,7 +47,7 @@ def plot_reliability(
             _draw(axes, p[:, [k]], predictions.labels[:, [k]], style)
         ece = ' → '.join('–' if np.isnan(error[k]) else f'{error[k]:.3f}' for error in errors)
         n = np.nansum(predictions.labels[:, k])
-        axes.set_title(f'{name}\nECE {ece}, n = {n:,.0f}', fontsize=8)
+        axes.set_title(f'{plain(name)}\nECE {ece}, n = {n:,.0f}', fontsize=8)
         _frame(axes)
     for axes in cells.flat[len(names) :]:
         axes.remove()
@@ -58,7 +58,7 @@ def plot_reliability(
         if calibration.stamp == predictions.stamp:
             source += ' (the same set: optimistic)'
     figure.suptitle(
-        f'Reliability: {predictions.stamp}, {len(predictions.images):,} images; {source}',
+        f'Reliability: {plain(predictions.stamp)}, {len(predictions.images):,} images; {source}',
         fontsize=11,
     )
     figure.supxlabel(

@@ -6,6 +6,8 @@ statistics of the saved predictions and the figures.
 
 from pathlib import Path
 
+from mlrfnet_mm.evaluation.whole_files import write_text
+
 from .report_page import html_page, markdown_page
 from .report_run import TEST, VAL, read_run, two_checkpoints
 from .report_sections import (
@@ -58,5 +60,5 @@ def write_report(
         run.folder / 'report.md': markdown_page(title, sections, run.folder),
     }
     for path, text in pages.items():
-        path.write_text(text, encoding='utf-8')
+        write_text(path, text)
     return list(pages)

@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mlrfnet_mm.evaluation import Predictions
 
-from .drawing import BLUE, GREY, NOTICE, line_style, save, square, subplots
+from .drawing import BLUE, GREY, NOTICE, line_style, plain, save, square, subplots
 from .statistics import UNITS
 from .tables import Record, cell
 
@@ -93,7 +93,7 @@ def plot_areas(
     mean = f'{what.label}, {records[-1]["finding"]}: {cell(records[-1], what.area)}'
     unit = UNITS[predictions.unit]
     figure.suptitle(
-        f'{what.title}: {predictions.stamp}, {len(predictions.images):,} {unit} of '
+        f'{what.title}: {plain(predictions.stamp)}, {len(predictions.images):,} {unit} of '
         f'{len(np.unique(predictions.patients)):,} patients\n{mean}',
         fontsize=11,
     )
@@ -116,7 +116,7 @@ def _together(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figu
     if what.area == 'auc':
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
     for k, (name, points) in enumerate(curves.items()):
-        label = f'{name} {_legend(what, records[name])}'
+        label = f'{plain(name)} {_legend(what, records[name])}'
         x, y = points or ([], [])
         colour, dashes = line_style(k)
         (line,) = axes.plot(x, y, color=colour, linestyle=dashes, drawstyle=_steps(what))
@@ -140,7 +140,7 @@ def _grid(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figure:
         if points is not None:
             axes.plot(*points, color=BLUE, linewidth=1.5, drawstyle=_steps(what))
         _chance(axes, what, records[name])
-        axes.set_title(f'{name}\n{_legend(what, records[name], apart=True)}', fontsize=8)
+        axes.set_title(f'{plain(name)}\n{_legend(what, records[name], apart=True)}', fontsize=8)
     for axes in cells[len(curves) :]:
         axes.remove()
     figure.supylabel(what.axes[1], fontsize=9)

@@ -25,6 +25,7 @@ from mlrfnet_mm.evaluation import (
 )
 from mlrfnet_mm.evaluation.bootstrap import LEAST_PATIENTS
 from mlrfnet_mm.evaluation.thresholds import METRICS
+from mlrfnet_mm.evaluation.whole_files import write_text
 
 from .pairing import aligned, check_validation, split_stamp
 from .tables import Record, Table, in_markdown
@@ -48,7 +49,7 @@ class Statistics:
         page = folder / 'statistics.md'
         sections = [table.markdown() for table in self.tables]
         stamp = in_markdown(self._stamp_line())
-        page.write_text('\n'.join(['# Statistics\n', stamp + '\n', *sections]), encoding='utf-8')
+        write_text(page, '\n'.join(['# Statistics\n', stamp + '\n', *sections]))
         return [page, *(table.write_csv(folder, self.stamp) for table in self.tables)]
 
     def _stamp_line(self) -> str:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from mlrfnet_mm.evaluation.whole_files import replacing
+
 Record = dict[str, str | int | float]
 FORMULA = tuple('=+-@\t\r')
 
@@ -69,7 +71,7 @@ class Table:
         """Write full precision, with the stamp in every row: a row copied out keeps its origin."""
         path = folder / f'{self.name}.csv'
         keys = list(dict.fromkeys(key for record in self.records for key in record))
-        with path.open('w', newline='', encoding='utf-8') as file:
+        with replacing(path) as part, part.open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, [*keys, *stamp], restval='')
             writer.writeheader()
             writer.writerows(

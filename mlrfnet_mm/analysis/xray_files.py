@@ -1,7 +1,7 @@
 """Image files as prediction takes them: PNG, JPEG, TIFF and DICOM, single or by the folder."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ from mlrfnet_mm.datasets.dicom import is_dicom, read_dicom
 from mlrfnet_mm.datasets.transforms import read_grey
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.dcm', '.dicom'}
+
+ONE_LEVEL = 'one grey level throughout: a wrong window or no image; the scores mean nothing'
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,64 @@ class Xray:
     in_study: bool = False
 
 
-def read_xray(source: str | Path | np.ndarray) -> Xray:
+@dataclass(frozen=True)
+class Limits:
+    """What is taken for a chest X-ray; other images get an error instead of scores.
+
+    Attributes:
+        least_side: pixels of the shorter side.
+        most_aspect: longer by shorter side.
+    """
+
+    least_side: int = 64
+    most_aspect: float = 3.0
+
+    def check(self, height: int, width: int) -> None:
+        """Refuse other sizes.
+
+        Raises:
+            ValueError: with the size found and the way out.
+        """
+        short, long = sorted((height, width))
+        if short < self.least_side:
+            raise ValueError(
+                f'{width} × {height} pixels: the shorter side is below {self.least_side}; give the '
+                'image at its own size, or lower the limit (--least-side)'
+            )
+        if long > self.most_aspect * short:
+            raise ValueError(
+                f'{width} × {height} pixels: one side is more than {self.most_aspect:g} times the '
+                'other, unlike a chest X-ray; cut it, or raise the limit (--most-aspect)'
+            )
+
+
+LIMITS = Limits()
+
+
+def read_xray(
+    source: str | Path | np.ndarray, limits: Limits = LIMITS, bits: int | None = None
+) -> Xray:
     """Read a file, whose content and not whose suffix decides; or take a grey array.
+
+    Args:
+        source: file, or uint8 (H, W).
+        limits: sizes that are taken.
+        bits: of files of 16 bits, see :func:`read_grey`.
 
     Raises:
         OSError: the file cannot be read.
         ImportError: a DICOM file without the extra ``dicom``.
-        ValueError: see :func:`read_grey` and :func:`read_dicom`; an array that is not uint8 (H, W).
+        ValueError: see :func:`read_grey`, :func:`read_dicom` and :class:`Limits`; an array that is
+            not uint8 (H, W).
     """
+    xray = _read(source, bits)
+    limits.check(*xray.pixels.shape)
+    if xray.pixels.min() == xray.pixels.max():
+        return replace(xray, notes=(*xray.notes, ONE_LEVEL))
+    return xray
+
+
+def _read(source: str | Path | np.ndarray, bits: int | None) -> Xray:
     if isinstance(source, np.ndarray):
         if source.ndim != 2 or source.dtype != np.uint8:
             raise ValueError(f'an array must be uint8 (H, W), got {source.dtype} {source.shape}')
@@ -54,7 +106,7 @@ def read_xray(source: str | Path | np.ndarray) -> Xray:
         return Xray(
             dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient, bool(dicom.study)
         )
-    return Xray(read_grey(path), None, str(path), (), {})
+    return Xray(read_grey(path, bits=bits), None, str(path), (), {})
 
 
 def list_files(
@@ -73,6 +125,8 @@ def list_files(
 
     Raises:
         FileNotFoundError: no such file or folder.
+        ValueError: ``out`` is an input folder, or one above it: what an earlier call drew there
+            would be predicted.
     """
     found: dict[Path, None] = {}
     passed_over = 0
@@ -82,6 +136,11 @@ def list_files(
         if item.is_file():
             found[item] = None
             continue
+        if out is not None and Path(out).resolve() in (item.resolve(), *item.resolve().parents):
+            raise ValueError(
+                f'{out} is to hold the results and holds the images of {item}: give '
+                'another folder (--out)'
+            )
         for path in sorted(p for p in item.rglob('*') if p.is_file()):
             if out is not None and Path(out).resolve() in path.resolve().parents:
                 continue

@@ -6,7 +6,6 @@ record. After a kill the records are checked against the pixels, and what does n
 """
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -16,12 +15,14 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from itertools import repeat
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import NamedTuple
+from threading import Thread
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from filelock import FileLock, Timeout
 
 from mlrfnet_mm.datasets.store import (
     FILE,
@@ -54,6 +55,7 @@ class Task(NamedTuple):
     target: str
     start: int  # bytes before the first row
     size: int
+    bits: int | None  # see read_grey
 
 
 def prepare_store(
@@ -63,6 +65,7 @@ def prepare_store(
     size: int,
     workers: int,
     progress: Callable[[int, int], None] = lambda done, failed: None,
+    bits: int | None = None,
 ) -> Prepared:
     """Decode and shrink every image once, or what has changed since the last time.
 
@@ -73,6 +76,7 @@ def prepare_store(
         size: side of the prepared images.
         workers: processes.
         progress: called with the numbers of rows done and failed since its last call.
+        bits: stored bits of images of 16 bits, as in ``LoadXray``.
 
     Raises:
         BlockingIOError: another process prepares this store now.
@@ -85,7 +89,7 @@ def prepare_store(
     names = sorted(names)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out), _told(out):
-        records = _begin(root, names, out, size)
+        records = _begin(root, names, out, size, bits)
         if records is None:
             manifest = json.loads((out / MANIFEST).read_text(encoding='utf-8'))
             progress(len(names), 0)
@@ -93,28 +97,31 @@ def prepare_store(
         todo = [row for row in range(len(names)) if records['row'][row] < 0]
         progress(len(names) - len(todo), 0)
         start = os.path.getsize(out / PART) - len(names) * size**2
-        task = Task(str(root), str(out / PART), start, size)
+        task = Task(str(root), str(out / PART), start, size, bits)
         with open(out / JOURNAL, 'ab') as journal:
             for done in _run(task, [(row, names[row]) for row in todo], workers):
                 journal.write(done.tobytes())
                 journal.flush()
                 records[done['row']] = done
                 progress(len(done), int((done['size'] < 0).sum()))
-        failed = _finish(names, out, size, records)
+        failed = _finish(names, out, size, bits, records)
     return Prepared(len(names), len(todo), failed)
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Hold the folder for this process; the system gives it free when the process ends."""
-    with open(out / LOCK, 'w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                errno.EWOULDBLOCK, 'another process is preparing this store now', str(out)
-            ) from None
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise BlockingIOError(
+            errno.EWOULDBLOCK, 'another process is preparing this store now', str(out)
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -128,18 +135,23 @@ def _told(out: Path) -> Iterator[None]:
         raise OSError(error.errno, full, str(out)) from error
 
 
-def _begin(root: Path, names: Sequence[str], out: Path, size: int) -> np.ndarray | None:
+def _begin(
+    root: Path, names: Sequence[str], out: Path, size: int, bits: int | None
+) -> np.ndarray | None:
     """Return the records of the rows that are there, ``row`` = -1 for the others; None if all are.
 
     Takes up unfinished work, or a finished store some of whose sources have changed.
     """
-    header = dict(format=FORMAT, size=size, images=len(names), names=zlib.crc32(_joined(names)))
+    header: dict[str, Any] = dict(format=FORMAT, size=size, bits=bits)
+    header |= dict(images=len(names), names=zlib.crc32(_joined(names)))
     line = json.dumps(header).encode() + b'\n'
     if (out / JOURNAL).exists() and not (out / PART).exists() and (out / IMAGES).exists():
         os.replace(out / IMAGES, out / PART)  # killed in the middle of `_finish`
     found = _resumed(line, out, len(names), size)
     if found is None:
         store = PreparedStore(out, size) if (out / MANIFEST).exists() else None
+        if store and store.manifest.get('bits') != bits:
+            store = None  # of other grey levels: nothing of it can be used
         found = _of_store(store, names) if store else np.empty(0, RECORD)
         found = found[_unchanged(root, names, found)]
         if store and len(store) == len(names) == len(found):
@@ -227,11 +239,24 @@ def _run(task: Task, todo: list[tuple[int, str]], workers: int) -> Iterator[np.n
     if workers <= 1:
         yield from (_prepare_chunk(task, chunk) for chunk in chunks)
         return
-    pool = ProcessPoolExecutor(workers, get_context('spawn'), cv2.setNumThreads, (1,))
+    pool = ProcessPoolExecutor(workers, get_context('spawn'), _begin_worker)
     try:
         yield from pool.map(_prepare_chunk, repeat(task), chunks)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    cv2.setNumThreads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot tell its workers, which would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _prepare_chunk(task: Task, chunk: list[tuple[int, str]]) -> np.ndarray:
@@ -246,7 +271,7 @@ def _prepare_chunk(task: Task, chunk: list[tuple[int, str]]) -> np.ndarray:
                 with open(path, 'rb') as source:
                     stat = os.fstat(source.fileno())
                     content = source.read()
-                img = read_grey(content, path)
+                img = read_grey(content, path, bits=task.bits)
                 pixels = fit(img, task.size)
             except (ValueError, OSError) as error:
                 record['size'] = record['time'] = -1
@@ -268,7 +293,9 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
         data, offset = data[count:], offset + count
 
 
-def _finish(names: Sequence[str], out: Path, size: int, records: np.ndarray) -> dict[str, str]:
+def _finish(
+    names: Sequence[str], out: Path, size: int, bits: int | None, records: np.ndarray
+) -> dict[str, str]:
     """Put the three files in place; returns the failed images."""
     files = records[list(FILE.names or ())].astype(FILE)
     failed = {
@@ -281,6 +308,7 @@ def _finish(names: Sequence[str], out: Path, size: int, records: np.ndarray) -> 
     manifest = dict(
         format=FORMAT,
         size=size,
+        bits=bits,
         images=len(names),
         fingerprint=fingerprint(names, files),
         made=datetime.now(timezone.utc).isoformat(timespec='seconds'),

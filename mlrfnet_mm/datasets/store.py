@@ -52,15 +52,24 @@ class PreparedStore:
     Args:
         folder: where the three files are.
         size: side that the images must have; ``None`` takes what is there.
+        bits: what they must have been read with, see ``LoadXray``; ``'any'`` takes what is there.
 
     Raises:
         FileNotFoundError: no finished store there.
         ValueError: a store of another size or format, or files that do not belong together.
     """
 
-    def __init__(self, folder: str | Path, size: int | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, size: int | None = None, bits: int | str | None = 'any'
+    ) -> None:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
+        made_with = self.manifest.get('bits')
+        if bits not in ('any', made_with):
+            raise ValueError(
+                f'{self.folder.absolute()} was made with bits={made_with}, LoadXray has '
+                f'bits={bits}; make another with tools/prepare.py --bits, or set the same'
+            )
         self.size: int = self.manifest['size']
         if size is not None and size != self.size:
             raise ValueError(

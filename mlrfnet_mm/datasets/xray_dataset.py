@@ -124,13 +124,16 @@ class XrayDataset(BaseDataset):
                     f'prepared={self.prepared!r} needs a pipeline that begins with '
                     'mlrfnet_mm.LoadXray and has an mlrfnet_mm.XrayGeometry'
                 )
-            return PreparedStore(os.path.expanduser(str(self.prepared)), geometry[0].scale)
-        if self.prepared is False or not usable:
+            folder = Path(os.path.expanduser(str(self.prepared)))
+        elif self.prepared is False or not usable:
             return None
-        folder = store_folder(self.data_root, geometry[0].scale)
-        if folder.is_dir() and not (folder / MANIFEST).is_file():
-            print_log(f'{folder} is unfinished and not used', 'current', logging.WARNING)
-        return PreparedStore(folder, geometry[0].scale) if (folder / MANIFEST).is_file() else None
+        else:
+            folder = store_folder(self.data_root, geometry[0].scale)
+            if not (folder / MANIFEST).is_file():
+                if folder.is_dir():
+                    print_log(f'{folder} is unfinished and not used', 'current', logging.WARNING)
+                return None
+        return PreparedStore(folder, geometry[0].scale, steps[0].bits)
 
     @property
     def tables_folder(self) -> Path:

@@ -18,6 +18,8 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from mlrfnet_mm.evaluation.whole_files import write_text
+
 from .auc import roc_auc
 from .json_files import check_unit, from_nulls, read_object, to_nulls
 
@@ -68,7 +70,7 @@ class Calibration:
         """Write ``calibration.json`` into the folder; NaN becomes null."""
         fields = asdict(self) | dict(scale=to_nulls(self.scale), bias=to_nulls(self.bias))
         path = Path(folder) / FILE_NAME
-        path.write_text(json.dumps(fields, indent=2, allow_nan=False) + '\n', encoding='utf-8')
+        write_text(path, json.dumps(fields, indent=2, allow_nan=False) + '\n')
         return path
 
     @classmethod

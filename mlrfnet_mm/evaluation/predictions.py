@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mlrfnet_mm.evaluation.whole_files import replacing
+
 from .studies import pool_studies
 
 
@@ -85,7 +87,8 @@ class Predictions:
         if path.suffix != '.npz':
             raise ValueError(f'predictions are saved as .npz, got {path}')
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{k: v for k, v in vars(self).items() if v is not None})
+        with replacing(path) as part:
+            np.savez_compressed(part, **{k: v for k, v in vars(self).items() if v is not None})
 
     @classmethod
     def load(cls, path: str | Path) -> 'Predictions':

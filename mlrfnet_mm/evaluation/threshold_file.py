@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mlrfnet_mm.evaluation.whole_files import write_text
+
 from .json_files import check_unit, from_nulls, read_object, to_nulls
 
 ON = ('scores', 'calibrated')
@@ -40,7 +42,7 @@ class Thresholds:
         """Write ``thresholds.json`` into the folder; NaN becomes null."""
         fields = asdict(self) | dict(thresholds=to_nulls(self.thresholds))
         path = Path(folder) / FILE_NAME
-        path.write_text(json.dumps(fields, indent=2, allow_nan=False) + '\n', encoding='utf-8')
+        write_text(path, json.dumps(fields, indent=2, allow_nan=False) + '\n')
         return path
 
     @classmethod

@@ -1,11 +1,15 @@
 """Grey levels of DICOM files against the formulas of PS3.3, written out here."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 from dicom_files import STUDY, write_dicom
 
 pytest.importorskip('pydicom')
+from mlrfnet_mm.analysis.xray_files import read_xray
 from mlrfnet_mm.datasets.dicom import read_dicom
 
 RAMP = np.linspace(0, 4095, 60 * 50).astype(np.uint16).reshape(60, 50)
@@ -16,7 +20,9 @@ def linear_window(values, center, width):
     return np.rint(255 * np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1))
 
 
-@pytest.mark.parametrize('compress', [None, 'RLELossless'])
+@pytest.mark.parametrize(
+    'compress', [None, 'RLELossless', 'JPEGLSLossless', 'JPEG2000Lossless', 'DeflatedExplicit']
+)
 @pytest.mark.parametrize('photometric', ['MONOCHROME1', 'MONOCHROME2'])
 @pytest.mark.parametrize(('center', 'width'), [(2048, 4096), (1000, 500), (100, 3)])
 def test_window_and_inversion(tmp_path, compress, photometric, center, width):
@@ -60,8 +66,9 @@ def test_a_slope_may_be_negative(tmp_path):
 
 
 def test_a_window_beside_the_values_is_said(tmp_path):
-    found = read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, WindowCenter=-5000, WindowWidth=100))
-    assert 'one grey level throughout' in found.notes[0]
+    pixels = np.tile(RAMP, (2, 2))
+    path = write_dicom(tmp_path / 'x.dcm', pixels, WindowCenter=-5000, WindowWidth=100)
+    assert 'one grey level throughout' in read_xray(path).notes[0]
 
 
 @pytest.mark.parametrize(('padding', 'limit'), [(0, None), (0, 10), (4095, 4000)])
@@ -74,6 +81,7 @@ def test_a_range_of_padding_does_not_stretch(tmp_path, padding, limit):
     inside = values[(values < ends[0]) | (values > ends[1])]
     assert 0 < len(inside) < RAMP.size
     expected = np.clip((RAMP - inside.min()) / np.ptp(inside), 0, 1)
+    expected[(values >= ends[0]) & (values <= ends[1])] = 0
     np.testing.assert_allclose(found.pixels, 255 * expected, atol=0.5001)
 
 
@@ -180,7 +188,7 @@ def test_refusals_name_what_it_is(tmp_path, pixels, tags, message):
 
 def test_another_file_by_that_name(tmp_path):
     (tmp_path / 'x.dcm').write_bytes(b'x' * 300)
-    with pytest.raises(ValueError, match='no DICM preamble'):
+    with pytest.raises(ValueError, match='not a DICOM file, whatever its name says'):
         read_dicom(tmp_path / 'x.dcm')
 
 
@@ -197,3 +205,109 @@ def test_padding_is_a_stored_value_before_any_rescale(tmp_path):
 def test_a_spacing_of_zero_is_none(tmp_path):
     tags = dict(PixelSpacing=[0, 0], ImagerPixelSpacing=[0.2, 0.2], WindowCenter=1, WindowWidth=9)
     assert read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, **tags)).spacing == (0.2, 0.2)
+
+
+@pytest.mark.parametrize('photometric', ['MONOCHROME1', 'MONOCHROME2'])
+@pytest.mark.parametrize('window', [dict(WindowCenter=300, WindowWidth=400), {}])
+def test_padding_is_black_with_and_without_a_window(tmp_path, photometric, window):
+    pixels = RAMP // 8 + 50
+    plain = read_dicom(write_dicom(tmp_path / 'a.dcm', pixels, photometric=photometric, **window))
+    pixels[:10] = 2000
+    tags = dict(photometric=photometric, PixelPaddingValue=2000, **window)
+    found = read_dicom(write_dicom(tmp_path / 'b.dcm', pixels, **tags)).pixels
+    assert (found[:10] == 0).all()
+    if window:
+        np.testing.assert_array_equal(found[10:], plain.pixels[10:])
+    else:
+        assert (found[10:].min(), found[10:].max()) == (0, 255)
+
+
+def test_a_window_of_no_width_is_none(tmp_path):
+    found = read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, WindowCenter=0, WindowWidth=0))
+    assert found.notes[0] == 'the window has a width of 0, which is none'
+    assert 'no window' in found.notes[1]
+    np.testing.assert_array_equal(
+        found.pixels, read_dicom(write_dicom(tmp_path / 'b.dcm', RAMP)).pixels
+    )
+
+
+@pytest.mark.parametrize('implicit', [True, False])
+def test_old_files_without_a_preamble(tmp_path, implicit):
+    import pydicom
+
+    path = write_dicom(tmp_path / 'a.dcm', RAMP, WindowCenter=2048, WindowWidth=4096)
+    ds = pydicom.dcmread(path)
+    expected = read_dicom(path).pixels
+    del ds.file_meta
+    ds.preamble = None
+    old = tmp_path / 'old.dcm'
+    ds.save_as(old, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+    assert old.read_bytes()[128:132] != b'DICM'
+    np.testing.assert_array_equal(read_dicom(old).pixels, expected)
+
+
+def test_a_spacing_beyond_belief_is_left_out(tmp_path):
+    found = read_dicom(write_dicom(tmp_path / 'x.dcm', RAMP, PixelSpacing=['1e300', '1e300']))
+    assert found.spacing is None
+    assert 'PixelSpacing of 1e+300 × 1e+300 mm is wrong: left out' in found.notes
+
+
+def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch):
+    import pydicom
+
+    from mlrfnet_mm.datasets import dicom
+
+    path = write_dicom(tmp_path / 'x.dcm', RAMP, compress='DeflatedExplicit')
+    data = path.read_bytes()
+    (length,) = np.frombuffer(data[140:144], '<u4')
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    zeros = b''.join(bomb.compress(bytes(10**7)) for _ in range(30)) + bomb.flush()
+    path.write_bytes(data[: 144 + length] + zeros)
+    assert path.stat().st_size < 10**6
+    monkeypatch.setattr(pydicom, 'dcmread', lambda *_, **__: pytest.fail('inflated'))
+    with pytest.raises(ValueError, match='inflates to more than 264 MB: not read'):
+        dicom.read_dicom(path)
+
+
+@pytest.mark.parametrize('compress', [None, 'RLELossless'])
+def test_a_header_that_claims_too_many_pixels(tmp_path, compress):
+    import pydicom
+
+    path = write_dicom(tmp_path / 'x.dcm', RAMP, compress=compress)
+    ds = pydicom.dcmread(path)
+    ds.Rows = ds.Columns = 30_000
+    ds.save_as(path)
+    with pytest.raises(ValueError, match='30,000 × 30,000 pixels, more than 100 megapixels'):
+        read_dicom(path)
+
+
+@pytest.mark.parametrize(
+    ('compress', 'form'), [('JPEG2000Lossless', '>II'), ('JPEGLSLossless', '>HH')]
+)
+def test_a_frame_that_claims_too_many_pixels(tmp_path, compress, form):
+    import pydicom
+    from pydicom.encaps import encapsulate, get_frame
+
+    path = write_dicom(tmp_path / 'x.dcm', RAMP, compress=compress)
+    ds = pydicom.dcmread(path)
+    frame = get_frame(ds.PixelData, 0, number_of_frames=1)
+    size = struct.pack(form, *((50, 60) if form == '>II' else (60, 50)))
+    assert frame.count(size) >= 1
+    ds.PixelData = encapsulate([frame.replace(size, struct.pack(form, 12_000, 12_000))])
+    ds.save_as(path)
+    with pytest.raises(ValueError, match='12,000 × 12,000 pixels, more than 100 megapixels'):
+        read_dicom(path)
+
+
+@pytest.mark.parametrize('compress', ['RLELossless', 'JPEG2000Lossless', 'JPEGLSLossless'])
+def test_garbage_in_a_frame_is_damage_and_no_missing_decoder(tmp_path, compress):
+    import pydicom
+    from pydicom.encaps import encapsulate
+
+    path = write_dicom(tmp_path / 'x.dcm', RAMP, compress=compress)
+    ds = pydicom.dcmread(path)
+    ds.PixelData = encapsulate([np.random.default_rng(0).bytes(500)])
+    ds.save_as(path)
+    with pytest.raises(ValueError, match='the pixels do not decode') as error:
+        read_dicom(path)
+    assert 'pip install' not in str(error.value)

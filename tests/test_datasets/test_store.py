@@ -8,13 +8,17 @@ import pickle
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from mlrfnet_mm.datasets import ChestXray14, preparation, store, xray_dataset
 from mlrfnet_mm.datasets.image_files import chestxray14_images
@@ -231,6 +235,33 @@ def test_killed_at_ten_moments(root):
     assert (out / IMAGES).read_bytes() == (root / 'other' / IMAGES).read_bytes()
 
 
+def test_workers_end_with_a_killed_parent(root):
+    command = [sys.executable, ROOT / 'tools/prepare.py', 'chestxray14', '--data-root', root]
+    process = subprocess.Popen([*map(str, command), '--size', '512', '--workers', '2'])
+    workers = []
+    while len(workers) < 2:  # the tracker of resources, and two workers
+        assert process.poll() is None
+        workers = [pid for pid in children(process.pid) if b'spawn_main' in command_line(pid)]
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30
+    while any(b'spawn_main' in command_line(pid) for pid in workers):
+        assert time.monotonic() < end, 'workers outlive their parent'
+        time.sleep(0.1)
+
+
+def children(pid):
+    return [int(word) for word in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
+
+
+def command_line(pid):
+    try:
+        return Path(f'/proc/{pid}/cmdline').read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b''
+
+
 class Stop(Exception):
     pass
 
@@ -291,6 +322,32 @@ def test_killed_while_finishing(root, monkeypatch, point):
     monkeypatch.setattr(preparation.os, 'replace', replace)
     assert prepare(root).made == 0
     assert verify_store(root, store_folder(root, SIZE)) == []
+
+
+@pytest.mark.parametrize('finished', [True, False])
+def test_other_bits_begin_anew(root, finished):
+    """16-bit files read with other stored bits have other grey levels."""
+    for path in (root / 'images').glob('*.png'):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16)
+        cv2.imwrite(str(path), image * 8)  # up to 2040, 11 bits
+    if finished:
+        prepare(root)
+    else:
+        interrupted(root)
+    result = prepare(root, bits=12)
+    assert result.made == result.images
+    with pytest.raises(ValueError, match='was made with bits=12, LoadXray has bits=None'):
+        dataset(root)
+    steps = pipeline()
+    steps[0]['bits'] = 12
+    data, files = (
+        ChestXray14(str(root), pipeline=steps, prepared=prepared) for prepared in (None, False)
+    )
+    for part in (data, files):
+        part.set_draws(0, 0)
+    assert data.store
+    np.testing.assert_array_equal(stacked(data)[:20], stacked(files)[:20])
+    assert prepare(root, bits=12).made == 0
 
 
 def test_an_unfinished_store_of_another_size_is_begun_anew(root):

@@ -143,7 +143,10 @@ def change(position, value):
         (lambda content: content[:-12], 'the PNG is truncated'),
         (lambda content: content[:8], 'the PNG is truncated'),
         (lambda content: content[:500] + content[-12:], 'damaged data'),
-        (lambda content: b'<html>not found</html>', "not an image .* beginning with b'<html>"),
+        (
+            lambda content: b'<html>not found</html>',
+            r'not an image of a kind that is read \(22 bytes\)',
+        ),
         (change(60, bytes(200)), 'damaged data'),
         (change(29, b'????'), 'damaged data'),  # CRC of the header
         (change(-16, b'????'), 'damaged data'),  # CRC of the last pixels

@@ -1,17 +1,19 @@
 """tools/predict.py and tools/localise.py as a user calls them, with a small random model."""
 
 import csv
+import errno
 import json
-import os
 import re
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from dicom_files import write_dicom
+from dicom_files import STUDY, write_dicom
+from filelock import FileLock
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from scipy.special import expit, logit
@@ -19,7 +21,7 @@ from scipy.special import expit, logit
 import mlrfnet_mm
 from mlrfnet_mm.analysis import predict_files
 from mlrfnet_mm.analysis.decisions import ranked
-from mlrfnet_mm.analysis.xray_files import list_files
+from mlrfnet_mm.analysis.xray_files import Limits, list_files
 from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS
 from mlrfnet_mm.engine.launch import checkpoint_digest
@@ -163,16 +165,18 @@ def inputs(tmp_path, images):
     write_dicom(folder / 'h_frames.dcm', np.stack([twelve] * 2), NumberOfFrames=2)
     (folder / 'i_cut.png').write_bytes((folder / 'a_grey.png').read_bytes()[:200])
     (folder / 'j_cut.dcm').write_bytes((folder / 'g.dcm').read_bytes()[:420])
-    (folder / os.fsdecode(b'k_\xff.png')).write_bytes((folder / 'a_grey.png').read_bytes())
+    (folder / 'k_\udcff.png').write_bytes((folder / 'a_grey.png').read_bytes())
     (folder / 'readme.txt').write_text('no image')
     return folder.parent
 
 
 def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
     out = inputs / 'out'  # below the input: its pictures are not predicted
-    for stale in ('reports/study_0099.html', 'heatmaps/0099_x.png', 'scores/mine.png'):
-        (out / stale).parent.mkdir(parents=True, exist_ok=True)
-        (out / stale).touch()
+    stale = ('reports/study_0099.html', 'heatmaps/10000_x.png')
+    for name in (*stale, 'scores/mine.png'):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).touch()
+    (out / 'predictions.json').write_text(json.dumps(dict(files=stale)))  # of an earlier call
     process = run(
         *[sys.executable, 'tools/predict.py', inputs, images[1], '--checkpoint', calibrated],
         *['--heatmap', '--report', '--labels', phantom / 'Data_Entry_2017_v2020.csv'],
@@ -188,6 +192,9 @@ def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
     assert 'passed over 1 files' in process.stdout and NOTICE in process.stdout
 
     content = json.loads((out / 'predictions.json').read_text())
+    there = {path.relative_to(out).as_posix() for path in out.rglob('*') if path.is_file()}
+    assert there - set(content['files']) == {'scores/mine.png'}
+    assert set(content['files']) <= there
     assert content['notice'] == NOTICE and 'official' in content['stamp']['trained_on']
     good = [p for p in content['predictions'] if 'error' not in p]
     reference = [row['score'] for row in good[0]['findings'].values()]
@@ -304,15 +311,21 @@ def test_localise_command(checkpoint, phantom, run, tmp_path):
 
 
 def test_the_patient_is_kept_to_itself_and_the_image_keeps_its_shape(checkpoint, tmp_path):
-    ramp = np.linspace(0, 4095, 40 * 80).astype(np.uint16).reshape(40, 80)
+    ramp = np.linspace(0, 4095, 70 * 80).astype(np.uint16).reshape(70, 80)
     path = write_dicom(tmp_path / 'x.dcm', ramp, WindowCenter=2048, WindowWidth=4096)
     inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
     result = inferencer(path, heatmap=True, top=1)
+    assert STUDY not in str(result['images'][0].study)
+    assert result['images'][0].study == inferencer(path)['images'][0].study  # one study of two
+    assert mlrfnet_mm.CXRInferencer(weights=checkpoint)(path)['images'][0].study not in (
+        result['images'][0].study
+    )  # no digest by which a list of UIDs could be searched
     assert result['images'][0].patient == {} and 'patient' not in result['predictions'][0]
-    assert result['predictions'][0]['size'] == [80, 40]
+    assert result['predictions'][0]['size'] == [80, 70]
     (heat,) = result['visualization'][0].values()
-    assert heat.shape == (40, 80)
+    assert heat.shape == (70, 80)
     asked = inferencer(path, with_patient=True)
+    assert asked['images'][0].study == STUDY
     assert asked['images'][0].patient == dict(name='Doe^Jane', id='MRN-4711')
 
 
@@ -328,3 +341,172 @@ def test_labels_are_found_by_the_file_s_name(checkpoint, images, tmp_path, monke
     inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
     predict_files.predict_files(inferencer, images[:2], tmp_path, options)
     assert seen == [['Mass'], None]
+
+
+@pytest.mark.parametrize(
+    ('shape', 'limits', 'message'),
+    [
+        ((63, 90), {}, '90 × 63 pixels: the shorter side is below 64'),
+        ((70, 211), {}, '211 × 70 pixels: one side is more than 3 times the other'),
+        ((70, 210), {}, None),
+        ((40, 200), dict(least_side=32, most_aspect=5), None),
+    ],
+)
+def test_sizes_unlike_a_chest_x_ray(checkpoint, shape, limits, message):
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint, limits=Limits(**limits))
+    image = np.arange(np.prod(shape), dtype=np.uint32).reshape(shape).astype(np.uint8)
+    record = inferencer(image)['predictions'][0]
+    assert message in record['error'] if message else 'findings' in record
+
+
+def test_one_grey_level_is_noted_for_any_format(checkpoint, tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.full((80, 80), 77, np.uint8))
+    cv2.imwrite(str(tmp_path / 'a.jpg'), np.full((80, 80), 77, np.uint8))
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    for record in inferencer([tmp_path / 'a.png', tmp_path / 'a.jpg'])['predictions']:
+        assert 'one grey level throughout' in record['notes'][0]
+
+
+def test_stored_bits_as_in_the_config(checkpoint, images, tmp_path):
+    """A 12-bit image whose brightest pixel is dim: read as the config's test loader reads it."""
+    grey = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
+    half = np.rint(grey.astype(float) / 2).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / 'half.png'), half)
+    cv2.imwrite(str(tmp_path / 'bits.png'), np.rint(half * (4095 / 255)).astype(np.uint16))
+    files = [tmp_path / 'half.png', tmp_path / 'bits.png']
+    cfg = Config.fromfile(checkpoint.parent / 'tiny.py')
+    cfg.test_dataloader.dataset.pipeline[0].bits = 12
+
+    def scores(config):
+        found = mlrfnet_mm.CXRInferencer(config, checkpoint)(files)['predictions']
+        return [[row['score'] for row in record['findings'].values()] for record in found]
+
+    same, other = scores(cfg), scores(None)
+    np.testing.assert_allclose(same[0], same[1], atol=1e-3)
+    assert np.abs(np.subtract(*other)).max() > 3e-3
+
+
+def predict(checkpoint, files, out, **options):
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    return predict_files.predict_files(inferencer, files, out, predict_files.Options(**options))
+
+
+def tree(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+def test_tables_of_others_are_not_replaced(checkpoint, images, tmp_path):
+    (tmp_path / 'predictions.csv').write_text('mine')
+    with pytest.raises(FileExistsError, match='this command did not write'):
+        predict(checkpoint, images[:1], tmp_path)
+    (tmp_path / 'predictions.json').write_text('{"predictions": []}')
+    with pytest.raises(FileExistsError, match='this command did not write'):
+        predict(checkpoint, images[:1], tmp_path)
+    assert tree(tmp_path)[Path('predictions.csv')] == b'mine' and len(tree(tmp_path)) == 2
+
+
+def test_a_list_of_files_elsewhere_removes_nothing_there(checkpoint, images, tmp_path):
+    (tmp_path / 'precious').write_text('mine')
+    out = tmp_path / 'out'
+    out.mkdir()
+    names = ['../precious', str(tmp_path / 'precious')]
+    (out / 'predictions.json').write_text(json.dumps(dict(files=names)))
+    predict(checkpoint, images[:1], out)
+    assert (tmp_path / 'precious').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt(), OSError(errno.ENOSPC, 'No space left')])
+def test_a_stopped_run_leaves_the_earlier_one(checkpoint, images, tmp_path, monkeypatch, error):
+    predict(checkpoint, images[:2], tmp_path, heatmap=True)
+    before = tree(tmp_path)
+    assert len(before) == 4
+
+    def stop(*_):
+        raise error
+
+    monkeypatch.setattr(predict_files, 'heats_figure', stop)
+    with pytest.raises(type(error)):
+        predict(checkpoint, images[2:], tmp_path, heatmap=True)
+    assert tree(tmp_path) == before
+    monkeypatch.undo()
+    predict(checkpoint, images[2:3], tmp_path, heatmap=True)  # and the next one replaces it
+    assert len(tree(tmp_path)) == 3 and not set(tree(tmp_path).values()) & set(before.values())
+
+
+def test_two_at_once_are_refused(checkpoint, images, tmp_path):
+    with (
+        FileLock(tmp_path / '.predictions.part.lock'),
+        pytest.raises(BlockingIOError, match='another prediction writes there now'),
+    ):
+        predict(checkpoint, images[:1], tmp_path)
+
+
+def test_the_longest_name_costs_nothing(checkpoint, images, tmp_path):
+    long = tmp_path / f'{"ä" * 125}.png'
+    long.write_bytes(images[0].read_bytes())
+    outcome = predict(checkpoint, [long, images[1]], tmp_path / 'out', heatmap=True, scores=True)
+    assert outcome.errors == [] and len(outcome.written) == 6
+
+
+def test_an_image_that_cannot_be_drawn_costs_one_row(checkpoint, images, tmp_path, monkeypatch):
+    draw = predict_files.heats_figure
+
+    def fail_once(xray, *rest):
+        if not calls.append(0) and len(calls) == 1:
+            raise RuntimeError('no such glyph')
+        return draw(xray, *rest)
+
+    calls = []
+    monkeypatch.setattr(predict_files, 'heats_figure', fail_once)
+    outcome = predict(checkpoint, images[:3], tmp_path, heatmap=True)
+    assert [r['error'] for r in outcome.errors] == ['not drawn: RuntimeError: no such glyph']
+    assert (tmp_path / 'predictions.csv').is_file()
+    assert len(list((tmp_path / 'heatmaps').iterdir())) == 2
+
+
+def changed(checkpoint, tmp_path, classes):
+    content = torch.load(checkpoint, weights_only=True)
+    content['meta']['dataset_meta']['classes'] = classes
+    torch.save(content, tmp_path / 'c.pth')
+    return tmp_path / 'c.pth'
+
+
+def test_names_that_are_mathematics_are_drawn_as_they_are(checkpoint, images, tmp_path):
+    names = [rf'$rac{{{i}$' for i in range(14)]
+    outcome = predict(
+        changed(checkpoint, tmp_path, names), images[:1], tmp_path / 'out',
+        heatmap=True, scores=True, report=True,
+    )  # fmt: skip
+    assert outcome.errors == []
+
+
+@pytest.mark.parametrize(
+    ('classes', 'message'),
+    [
+        (list(FINDINGS[:5]), 'names 5 findings .* for 14 outputs'),
+        (['Mass'] * 14, 'names Mass more than once among its 14 findings'),
+    ],
+)
+def test_names_that_do_not_fit_the_outputs(checkpoint, tmp_path, classes, message):
+    with pytest.raises(ValueError, match=message):
+        mlrfnet_mm.CXRInferencer(weights=changed(checkpoint, tmp_path, classes))
+
+
+def test_cells_that_a_spreadsheet_would_run(checkpoint, images, tmp_path, monkeypatch):
+    bad = tmp_path / '=HYPERLINK("x").png'
+    bad.write_bytes(images[0].read_bytes())
+    names = ['=1+1', '@x', '+y', *FINDINGS[3:]]
+    path = changed(checkpoint, tmp_path, names)
+    monkeypatch.chdir(tmp_path)
+    predict(path, [Path(bad.name)], tmp_path / 'out')
+    with (tmp_path / 'out/predictions.csv').open() as file:
+        cells = {cell for row in csv.reader(file) for cell in row if cell}
+    assert not [cell for cell in cells if cell[0] in '=+@']
+    assert "'=1+1" in cells and f"'{bad.name}" in cells
+
+
+@pytest.mark.parametrize('deeper', ['.', 'a/b'])
+def test_results_do_not_go_where_the_images_are(images, deeper):
+    folder = images[0].parent
+    with pytest.raises(ValueError, match='is to hold the results and holds the images'):
+        list_files([folder], folder if deeper == '.' else folder.parent)

@@ -9,6 +9,7 @@ import numpy as np
 from mlrfnet_mm.analysis.pairing import split_stamp
 from mlrfnet_mm.analysis.paper import WHOLE
 from mlrfnet_mm.analysis.tables import Record, Table
+from mlrfnet_mm.evaluation.whole_files import write_text
 
 from .plan import Plan
 from .plots import plot_forest, plot_lam, plot_losses
@@ -68,7 +69,7 @@ def write_report(
         if any(result.seeds for result in swept):
             pictures += plot_lam(swept, title, out / plan.name)
     page = out / f'{plan.name}.md'
-    page.write_text(_page(table, results, pictures), encoding='utf-8')
+    write_text(page, _page(table, results, pictures))
     return Report(table, [page, table.write_csv(out, stamp), *pictures])
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mlrfnet_mm.evaluation.whole_files import write_text
+
 from .fingerprint import commit, data_fingerprint, digest, relevant
 from .plan import Plan, Row
 
@@ -55,9 +57,8 @@ class Run:
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write such a record as a whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f'{name}.json.part'
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + '\n')
-        os.replace(part, self.folder / f'{name}.json')
+        text = json.dumps(content, indent=1, ensure_ascii=False) + '\n'
+        write_text(self.folder / f'{name}.json', text)
 
 
 def list_runs(plan: Plan, seeds: Sequence[int], work: Path, only: Iterable[str] = ()) -> list[Run]:

@@ -5,8 +5,10 @@ before it, multiplied and summed. Where the strided convolutions have odd kernel
 both sides, as in ResNet and Res2Net, O is 0. To enlarge a map as if its cells were tiles, which is
 the custom, is to assume O = (S - 1) / 2: then all that it shows lies half a stride too far right
 and down, 15.5 pixels of 224 at S = 32. Networks that cut the image into patches do have tiles.
+Layers that keep the size of a map are taken to keep its places: so do all with odd kernels.
 """
 
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,7 +18,8 @@ from torch.nn import functional as F
 
 Size = tuple[int, int]  # H, W
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
-STRIDED = (nn.Conv2d, *POOLS, nn.Unfold)
+ADAPTIVE = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+STRIDED = (nn.Conv2d, *POOLS, *ADAPTIVE, nn.Unfold, nn.PixelUnshuffle)
 
 
 class Step(NamedTuple):
@@ -24,8 +27,8 @@ class Step(NamedTuple):
 
     source: Size
     target: Size
-    kernel: int
-    stride: Size
+    kernel: float
+    stride: tuple[float, float]
     offset: tuple[float, float]
 
 
@@ -40,20 +43,44 @@ def make_step(module: nn.Module, source: Size, target: Size | None) -> Step:
     Where the size does not fit the padding, the layer pads by itself as TensorFlow does, by what is
     needed and the odd pixel at the end.
     """
-    kernel, stride, padding = (
-        pair(getattr(module, key)) for key in ('kernel_size', 'stride', 'padding')
-    )
+    if isinstance(module, (*ADAPTIVE, nn.PixelUnshuffle)):
+        return _tiles(module, source, target)
+    kernel, stride = pair(module.kernel_size), pair(module.stride)  # type: ignore[arg-type]
     dilation = pair(getattr(module, 'dilation', 1))
+    padding = _padding(module, kernel, dilation)
     sizes, offsets = [], []
     for i in range(2):
         reach = dilation[i] * (kernel[i] - 1)
         size = (source[i] + 2 * padding[i] - reach - 1) // stride[i] + 1
         before = padding[i]
-        if target and target[i] != size and not getattr(module, 'ceil_mode', False):
+        if getattr(module, 'padding', 0) == 'same':
+            size = source[i]
+        elif target and target[i] != size and not getattr(module, 'ceil_mode', False):
             before = max((target[i] - 1) * stride[i] + reach + 1 - source[i], 0) // 2
         sizes.append(target[i] if target else size)
         offsets.append(reach / 2 - before)
     return Step(source, (sizes[0], sizes[1]), max(kernel), stride, (offsets[0], offsets[1]))
+
+
+def _padding(module: nn.Module, kernel: Size, dilation: Size) -> Size:
+    """Rows and columns before the first; torch's ``'same'`` puts the odd one at the end."""
+    padding = module.padding
+    if padding == 'valid':
+        return 0, 0
+    if padding == 'same':
+        return dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2
+    return pair(padding)  # type: ignore[arg-type]
+
+
+def _tiles(module: nn.Module, source: Size, target: Size | None) -> Step:
+    """Layers that cut their input into tiles: adaptive pooling and PixelUnshuffle."""
+    if isinstance(module, nn.PixelUnshuffle):
+        factor = module.downscale_factor
+        target = (source[0] // factor, source[1] // factor)
+    if target is None:
+        raise ValueError(f'{type(module).__name__} gave no map (N, C, H, W)')
+    stride = (source[0] / target[0], source[1] / target[1])
+    return Step(source, target, max(stride), stride, ((stride[0] - 1) / 2, (stride[1] - 1) / 2))
 
 
 def shrinking_steps(backbone: nn.Module, inputs: Tensor) -> list[Step]:
@@ -89,13 +116,20 @@ def cell_shift(steps: Iterable[Step], size: Size, level: Size) -> tuple[float, f
         level: (H, W) of the map.
 
     Returns:
-        Pixels of the input, y and x; zeros where no chain of steps leads from input to map.
+        Pixels of the input, y and x. Where no chain of steps leads from input to map, zeros, and a
+        warning says that the cells are taken as tiles.
     """
     steps = list(steps)
-    scale, offset, place = [1, 1], [0.0, 0.0], level
+    scale, offset, place = [1.0, 1.0], [0.0, 0.0], level
     while place != size:
         before = [step for step in steps if step.target == place]
         if not before:
+            warnings.warn(
+                f'heat maps: no chain of layers from the input of {size[0]} × {size[1]} to the map '
+                f'of {level[0]} × {level[1]}; its cells are taken as tiles of the input: right '
+                'for networks that merge patches, else up to half a cell off',
+                stacklevel=2,
+            )
             return 0.0, 0.0
         step = max(before, key=lambda step: step.kernel)
         for i in range(2):

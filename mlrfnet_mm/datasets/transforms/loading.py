@@ -13,11 +13,17 @@ from mmengine import fileio
 from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
+from mlrfnet_mm.datasets.image_header import (
+    JPEG,
+    PNG,
+    TIFF,
+    check_header,
+    check_jpeg,
+    decode_jpeg,
+)
 from mlrfnet_mm.registry import TRANSFORMS
 
-TIFF = (b'II*\0', b'MM\0*')
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tag and value of TIFF 6.0
-PNG, JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
 ENDS = {PNG: b'IEND', JPEG: b'\xff\xd9'}
 SUFFIXES = {'.png': PNG, '.jpg': JPEG, '.jpeg': JPEG}
 
@@ -33,7 +39,10 @@ def _say(kind: str, name: str, what_is_done: str) -> None:
 
 
 def read_grey(
-    source: str | Path | bytes, name: str | None = None, backend_args: dict | None = None
+    source: str | Path | bytes,
+    name: str | None = None,
+    backend_args: dict | None = None,
+    bits: int | None = None,
 ) -> np.ndarray:
     """Read an image file as grey, uint8 of shape ``(H, W)``.
 
@@ -44,38 +53,51 @@ def read_grey(
       are; palettes too;
     - an alpha channel is dropped, its values unread;
     - TIFF of 16 bits with white as 0 (its tag says so): inverted;
-    - 16 bits: ``255 v / (2^b - 1)``, rounded, where b (8 to 16) is the number of bits of the
-      image's greatest value. Detectors give 10 to 14 bits, which files of 16 bits hold as they
-      are: over 65535 such an image would be nearly black. Black stays black, and a single bright
-      pixel changes the scale by a factor of two at most, unlike a stretch from least to greatest.
+    - 16 bits: ``255 v / (2^b - 1)``, rounded, where b (8 to 16) is ``bits``, or else the number of
+      bits of the image's greatest value. Detectors give 10 to 14 bits, which files of 16 bits hold
+      as they are: over 65535 such an image would be nearly black. Black stays black, and a single
+      bright pixel changes the scale by a factor of two at most, unlike a stretch from least to
+      greatest. Where all images come from detectors of the same depth, say it by ``bits``: then
+      no pixel of one image changes its scale.
 
     Args:
         source: path, URI of one of mmengine's file backends, or the file's bytes.
         name: how to call the file in warnings; the path by default.
         backend_args: see mmengine's ``fileio.get``; local paths need none.
+        bits: stored bits of files of 16 bits, 8 to 16; None: those of the greatest value.
 
     Raises:
-        ValueError: an empty or truncated file, damaged data, no image, pixels of another type, or a
-            TIFF of several pages.
+        ValueError: an empty or truncated file, damaged data (also what the JPEG decoder only warns
+            of), no image, several pictures or pages, more than 100 megapixels (by the header,
+            before anything is decoded), pixels of another type or above ``bits``.
         OSError: the file cannot be read.
     """
     if isinstance(source, bytes):
         data, name = source, name or f'an image of {len(source):,} bytes'
     else:
         data, name = _read(os.fspath(source), backend_args), name or os.fspath(source)
-    # Eight bits, grey, no palette: read from the header, as decoding only this is fastest.
-    plain = data.startswith(PNG) and data[24:26] == b'\x08\x00'
+    if not data or _is_cut(data):  # some versions of OpenCV fill up a cut image with black
+        raise ValueError(_fault(data))
+    check_header(data)
+    if data.startswith(JPEG) and check_jpeg(data):
+        img, plain = decode_jpeg(data)[..., 0], True
+    else:
+        # Eight bits, grey, no palette: read from the header, as decoding only this is fastest.
+        plain = data.startswith(PNG) and data[24:26] == b'\x08\x00'
+        img = _decode(data, plain)
+    if not plain or not data.startswith(SUFFIXES.get(os.path.splitext(name)[1].lower(), b'?')):
+        img = _to_grey(img, data, name, bits)
+    return img
+
+
+def _decode(data: bytes, plain: bool) -> np.ndarray:
     flag = cv2.IMREAD_GRAYSCALE if plain else cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-    img = None
-    if data and not _is_cut(data):  # some versions of OpenCV fill up a cut image with black
-        try:
-            img = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-        except cv2.error:
-            img = None  # such as a header that claims more than OpenCV's limit of pixels
+    try:
+        img = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        img = None
     if img is None:
         raise ValueError(_fault(data))
-    if not plain or not name.lower().endswith('.png'):
-        img = _to_grey(img, data, name)
     return img
 
 
@@ -101,10 +123,10 @@ def _fault(data: bytes) -> str:
             if _is_cut(data):
                 return f'the {kind} is truncated: no end marker in its {size}; get it again'
             return f'the {kind} of {size} has damaged data and does not decode; get it again'
-    return f'not an image that OpenCV reads: {size}, beginning with {data[:16]!r}'
+    return f'not an image of a kind that is read ({size}); give PNG or JPEG'
 
 
-def _to_grey(img: np.ndarray, data: bytes, name: str) -> np.ndarray:
+def _to_grey(img: np.ndarray, data: bytes, name: str, bits: int | None) -> np.ndarray:
     """Convert what is not 8-bit grey; say so."""
     if data.startswith(TIFF):
         _tiff_page(data)
@@ -119,10 +141,15 @@ def _to_grey(img: np.ndarray, data: bytes, name: str) -> np.ndarray:
         _say('a colour image', name, 'made grey: 0.299 R + 0.587 G + 0.114 B')
         img = cv2.cvtColor(img, cv2.COLOR_BGR2GRAY)
     if img.dtype == np.uint16:
-        bits = max(8, int(img.max()).bit_length())
-        _say(
-            'an image of 16 bits', name, 'scaled by 255 / (2^bits - 1), bits of its greatest value'
-        )
+        used = max(8, int(img.max()).bit_length())
+        if bits is not None and used > bits:
+            raise ValueError(
+                f'the greatest value is {img.max()}, above the {2**bits - 1} of bits={bits}; '
+                'set LoadXray(bits=...) to the stored bits of the files, or leave it out'
+            )
+        whose = 'bits of its greatest value' if bits is None else f'bits = {bits}'
+        _say('an image of 16 bits', name, f'scaled by 255 / (2^bits - 1), {whose}')
+        bits = used if bits is None else bits
         img = cv2.convertScaleAbs(img, alpha=255 / (2**bits - 1))
         if data.startswith(TIFF) and _tiff_page(data).get(PHOTOMETRIC) == WHITE_IS_ZERO:
             _say('a TIFF whose 0 is white', name, 'inverted')
@@ -172,15 +199,21 @@ class LoadXray(BaseTransform):
 
     Args:
         backend_args: see mmengine's ``fileio.get``; local paths need none.
+        bits: see :func:`read_grey`; prediction and heat maps read as the config's test loader does.
+
+    Raises:
+        ValueError: ``bits`` outside 8 to 16.
     """
 
-    def __init__(self, backend_args: dict | None = None) -> None:
-        self.backend_args = backend_args
+    def __init__(self, backend_args: dict | None = None, bits: int | None = None) -> None:
+        if bits is not None and not (isinstance(bits, int) and 8 <= bits <= 16):
+            raise ValueError(f'bits must be from 8 to 16, or None, got {bits!r}')
+        self.backend_args, self.bits = backend_args, bits
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read, unless there is an image."""
         if 'img' not in results:
-            results['img'] = read_grey(results['img_path'], backend_args=self.backend_args)
+            results['img'] = read_grey(results['img_path'], None, self.backend_args, self.bits)
         img = results['img']
         check_grey(img)
         results.setdefault('ori_shape', img.shape)
@@ -188,4 +221,4 @@ class LoadXray(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'LoadXray(backend_args={self.backend_args})'
+        return f'LoadXray(backend_args={self.backend_args}, bits={self.bits})'
