@@ -24,6 +24,13 @@ class Evil:
         return (open, (str(self.path), 'w'))
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what starts a process as a user does, or reads whole real tables: seconds each."""
+    for item in items:
+        if {'run', 'real_folder'} & set(getattr(item, 'fixturenames', ())):
+            item.add_marker('slow')
+
+
 @pytest.fixture(scope='session')
 def phantom(tmp_path_factory):
     """A small generated data set: 80 patients at 64 x 64."""

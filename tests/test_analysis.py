@@ -1,20 +1,9 @@
 import json
 
 import pytest
+from builders import write_log
 
 from mlrfnet_mm.analysis.curves import last_course, plot_curves
-
-
-def write_log(work_dir, name, epochs):
-    folder = work_dir / name / 'vis_data'
-    folder.mkdir(parents=True)
-    lines = []
-    for e in epochs:
-        for i in (0, 1):
-            record = dict(loss=1 / (e + i), epoch=e, iter=2 * e + i, step=2 * e + i)
-            lines.append(json.dumps(record))
-        lines.append(json.dumps({'auc/mean': 0.5 + e / 20, 'val/loss': 1 / e, 'step': e}))
-    (folder / 'scalars.json').write_text('\n'.join(lines))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from builders import flatten
 from conftest import ROOT, Evil
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
-from test_configs import flatten
 
 from mlrfnet_mm.analysis.checkpoint import load_model
 from mlrfnet_mm.analysis.config_text import check_types, parse_config

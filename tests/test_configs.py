@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from builders import flatten
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.dataset import default_collate
@@ -17,15 +18,6 @@ from mlrfnet_mm.engine.launch import build_runner, check_keys
 CONFIGS = sorted(
     p for p in (ROOT / 'configs').rglob('*.py') if not {'_base_', 'ablations'} & {*p.parts}
 )
-
-
-def flatten(value, prefix=''):
-    """Yield (dotted key, value) of every leaf."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from flatten(item, f'{prefix}{key}.')
-    else:
-        yield prefix[:-1], value
 
 
 @pytest.fixture(scope='module')

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import write_log
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
     roc_auc_score,
     roc_curve,
 )
-from test_analysis import write_log
 
 from mlrfnet_mm.analysis import curves, drawing, reliability_figure, roc_figure
 from mlrfnet_mm.analysis.statistics import evaluate_predictions

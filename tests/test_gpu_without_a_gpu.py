@@ -11,6 +11,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+pytestmark = pytest.mark.slow
+
 MAIN = sorted((ROOT / 'configs').glob('[!_]*.py'))
 ROWS = sorted((ROOT / 'configs/ablations').glob('*/*.py'))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from builders import Itself
 from conftest import ROOT
 from mmengine.config import Config
 from mmpretrain.models import ConvNeXt, ResNetV1d
@@ -26,7 +27,6 @@ from mlrfnet_mm.analysis.heatmaps.receptive_field import (
 from mlrfnet_mm.datasets.chestxray14_boxes import Box
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.evaluation.localisation import detect, localise, peak
-from mlrfnet_mm.models import MRFCHead
 
 BACKBONES = {
     'res2net': 'configs/mlrfnet_xray14.py',
@@ -38,27 +38,6 @@ BACKBONES = {
     'timm lite0': 'configs/ablations/backbones/efficientnet_lite0.py',
     'without MRFC': 'configs/ablations/table9/no_mrfc.py',
 }
-
-
-class First(nn.Module):
-    def forward(self, x):
-        return (x,)
-
-
-class Itself(nn.Module):
-    """A network whose feature map is the image itself, for two findings: bright and dark."""
-
-    with_neck = False
-
-    def __init__(self):
-        super().__init__()
-        self.backbone = First()
-        self.head = MRFCHead(2, in_channels=(1,), lam=(0.5,))
-        with torch.no_grad():
-            self.head.classifiers[0].weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
-
-    def extract_feat(self, x):
-        return (x,)
 
 
 def mapped(image, geometry, finding):
@@ -149,6 +128,7 @@ CENTRED = ['res2net', 'resnet', 'densenet', 'efficientnet', 'timm lite0']
 
 
 @pytest.mark.parametrize('name', CENTRED)
+@pytest.mark.slow
 def test_cells_lie_at_the_centre_of_what_they_look_at(name):
     """With equal weights everywhere the gradient of a cell is what it looks at: its centre."""
     pytest.importorskip('timm')
@@ -185,6 +165,7 @@ def test_cells_lie_at_the_centre_of_what_they_look_at(name):
     [('res2net', (3.5, 7.5, 15.5)), ('densenet', (1.5, 1.5, 1.5)), ('convnext', (0, 0, 0)),
      ('swin', (0, 0, 0)), ('efficientnet', (3.5, 7.5, 15.5))],
 )  # fmt: skip
+@pytest.mark.slow
 def test_shift_of_the_levels(name, expected):
     """By hand: O is 0 for Res2Net, that of 2 + 2 even kernels for DenseNet; patches are tiles."""
     model = build(BACKBONES[name])
@@ -263,6 +244,7 @@ def test_grad_cam_against_the_formula(mlrfnet):
 
 
 @pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.slow
 def test_every_backbone_has_a_fitting_layer(name):
     pytest.importorskip('pytorch_grad_cam')
     pytest.importorskip('timm')

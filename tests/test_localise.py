@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from builders import Itself
 from conftest import ROOT
 from mmengine.config import Config
-from test_heatmaps import Itself
 
 from mlrfnet_mm.analysis import localise
 from mlrfnet_mm.analysis.boxed_images import BoxedImages, of_folder

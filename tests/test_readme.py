@@ -1,14 +1,15 @@
 """The README's code runs, and its links lead somewhere."""
 
 import re
+import shutil
 import sys
 from operator import attrgetter
 
 import pytest
+from builders import flatten
 from conftest import ROOT
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
-from test_configs import flatten
 
 TEXT = (ROOT / 'README.md').read_text()
 BLOCKS = re.findall(r'```python\n(.*?)```', TEXT, re.S)
@@ -20,15 +21,12 @@ def test_one_part_in_another_project(run, tmp_path):
     run(sys.executable, '-c', block, cwd=tmp_path)
 
 
-def test_ablation_changes_what_it_says():
+def test_ablation_changes_what_it_says(tmp_path):
     (block,) = [b for b in BLOCKS if '_base_' in b]
     assert len([line for line in block.splitlines() if line.strip()]) <= 6
-    path = ROOT / 'configs' / 'readme_ablation_of_the_tests.py'
-    try:
-        path.write_text(block)
-        cfg = Config.fromfile(path)
-    finally:
-        path.unlink()
+    path = shutil.copytree(ROOT / 'configs', tmp_path / 'configs') / 'my_ablation.py'
+    path.write_text(block)
+    cfg = Config.fromfile(path)
     base = dict(flatten(Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py').to_dict()))
     changed = {k: v for k, v in flatten(cfg.to_dict()) if base[k] != v}
     assert changed == {'model.head.lam': (0.5, 0.0, 0.0)}

@@ -5,9 +5,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from builders import make_predictions, write_log
 from mmengine.config import Config
-from test_analysis import write_log
-from test_tools.test_evaluate import make
 
 from mlrfnet_mm.analysis import calibrate, paper
 from mlrfnet_mm.analysis.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
@@ -33,7 +32,7 @@ def work_dir(tmp_path):
     (log / 'x.log').write_text(f'{LINE}; positives: Edema 72\nother line\n')
     Config.fromfile(CONFIG).dump(log / 'vis_data' / 'config.py')
     (folder / 'mlrfnet_phantom.py').write_text((log / 'vis_data' / 'config.py').read_text())
-    test, val = make(), make('val', seed=1)
+    test, val = make_predictions(), make_predictions('val', seed=1)
     test.save(folder / 'predictions.npz')
     val.save(folder / 'val_predictions.npz')
     calibrate.write(folder, *calibrate.fit(val))
@@ -90,16 +89,19 @@ def test_a_whole_run(work_dir):
 
 def test_predictions_of_another_checkpoint_are_named(work_dir):
     (work_dir / 'best_val_loss_epoch_2.pth').write_bytes(b'weights')
-    replace(make(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
+    replace(make_predictions(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
     own = hashlib.sha256(b'weights').hexdigest()[:12]
-    replace(make('val', seed=1), checkpoint=own).save(work_dir / 'val_predictions.npz')
+    replace(make_predictions('val', seed=1), checkpoint=own).save(work_dir / 'val_predictions.npz')
     text = write_report(work_dir, replicates=100)[1].read_text()
     (line,) = [x for x in text.splitlines() if 'is not of a checkpoint in this folder' in x]
     assert line.startswith('predictions.npz') and f'--out {work_dir}/predictions.npz' in line
 
 
 def test_chexpert_is_reported_by_study_and_its_scored_classes(work_dir):
-    for name, predictions in (('predictions', make()), ('val_predictions', make('val', seed=1))):
+    for name, predictions in (
+        ('predictions', make_predictions()),
+        ('val_predictions', make_predictions('val', seed=1)),
+    ):
         n = len(predictions.images)
         studies = np.array([f'{patient}/study1' for patient in predictions.patients])
         _, first = np.unique(studies, return_inverse=True)
@@ -142,7 +144,7 @@ def test_no_folder_is_one_line(run, tmp_path):
 
 def test_the_paper_s_column_is_for_its_protocol_and_all_its_images_only(work_dir, monkeypatch):
     monkeypatch.setattr(paper, 'TABLE_5_IMAGES', 90)
-    test = replace(make(), stamp=TABLE_5_STAMP)
+    test = replace(make_predictions(), stamp=TABLE_5_STAMP)
     test.save(work_dir / 'predictions.npz')
     (work_dir / 'val_predictions.npz').unlink()
     text = write_report(work_dir, replicates=100)[1].read_text()

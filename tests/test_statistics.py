@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_tools.test_evaluate import changed, make, other_model
+from builders import changed, make_predictions, other_model
 
 from mlrfnet_mm.analysis.statistics import evaluate_predictions
 from mlrfnet_mm.evaluation import (
@@ -35,11 +35,11 @@ def areas(p):
 @pytest.fixture(scope='module')
 def files():
     """Test and validation. Of the scored classes Hernia is undefined, Mass is left."""
-    test = make()
+    test = make_predictions()
     test.labels[::4, 2] = np.nan
     test.labels[:, 0] = np.arange(90) % 45 == 0  # so few that some replicates have none
     test = replace(test, scored=np.array(['Hernia', 'Mass']))
-    val = make('val', seed=1)
+    val = make_predictions('val', seed=1)
     return test, replace(val, patients=changed(val.patients, slice(0, 3), 'test_1'))
 
 
@@ -120,7 +120,7 @@ def test_p_of_the_mean_is_that_of_the_mean(files):
 
 
 def test_the_floor_of_holm_s_correction_is_said(files):
-    first = make()
+    first = make_predictions()
     wide = replace(
         first,
         scores=np.tile(first.scores, 2),
@@ -137,6 +137,6 @@ def test_the_floor_of_holm_s_correction_is_said(files):
 
 
 def test_a_test_set_without_both_labels_is_refused(files):
-    empty = replace(make(), labels=np.zeros((90, 3), np.float32))
+    empty = replace(make_predictions(), labels=np.zeros((90, 3), np.float32))
     with pytest.raises(ValueError, match='so that nothing can be computed'):
         evaluate_predictions(empty)

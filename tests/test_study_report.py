@@ -10,7 +10,7 @@ from mlrfnet_mm.analysis.xray_files import list_files, read_xray
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 
 WINDOW = dict(WindowCenter=2048, WindowWidth=4096)
-RAMP = np.linspace(0, 4095, 40 * 80).astype(np.uint16).reshape(40, 80)
+RAMP = np.linspace(0, 4095, 70 * 80).astype(np.uint16).reshape(70, 80)
 
 
 def row(score):

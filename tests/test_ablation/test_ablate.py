@@ -32,6 +32,8 @@ from mlrfnet_mm.analysis.paper import WHOLE
 from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 from mlrfnet_mm.evaluation import Predictions, patient_weights
 
+pytestmark = pytest.mark.slow
+
 PHANTOM = ROOT / 'configs/mlrfnet_phantom.py'
 TRAIN = """
 import sys

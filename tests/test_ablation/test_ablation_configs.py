@@ -13,6 +13,8 @@ from mmpretrain.structures import DataSample
 from mlrfnet_mm.analysis.ablation.plan import build_plan
 from mlrfnet_mm.engine.launch import RUNNER_KEYS, check_keys
 
+pytestmark = pytest.mark.slow
+
 TABLES = sorted(path.parent for path in (ROOT / 'configs/ablations').glob('*/table.json'))
 FILES = sorted((ROOT / 'configs/ablations').glob('*/*.py'))
 LEVELS = {'model.neck.in_channels', 'model.head.in_channels'}

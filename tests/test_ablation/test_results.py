@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from scipy.stats import norm, sem
 from scipy.stats import t as student
-from test_ablate import PHANTOM, ROOT
 
 from mlrfnet_mm.analysis.ablation import build_plan, plots
 from mlrfnet_mm.analysis.ablation.results import RowResult, interval
@@ -16,7 +16,7 @@ from mlrfnet_mm.analysis.ablation.results import RowResult, interval
 @pytest.fixture(scope='module')
 def rows():
     """The base, then the 27 combinations of λ."""
-    return build_plan(ROOT / 'configs/ablations/fig6_lam', PHANTOM).rows
+    return build_plan(ROOT / 'configs/ablations/fig6_lam', ROOT / 'configs/mlrfnet_phantom.py').rows
 
 
 def make(row, aucs, seeds=(0,), losses=()):

@@ -73,6 +73,7 @@ def test_rows_are_the_fitted_images(root, size, workers):  # the phantom has 64 
     np.testing.assert_array_equal(array[3], store.image(3))
 
 
+@pytest.mark.slow
 def test_training_images_are_equal_bit_by_bit(root, monkeypatch):
     without = stacked(dataset(root))
     prepare(root)
@@ -213,6 +214,7 @@ def test_folder_without_permission(root):
         (root / 'images').chmod(0o755)
 
 
+@pytest.mark.slow
 def test_killed_at_ten_moments(root):
     """Each time by SIGKILL, in a process of its own; the last call finishes the store."""
     context = multiprocessing.get_context('fork')
@@ -235,6 +237,7 @@ def test_killed_at_ten_moments(root):
     assert (out / IMAGES).read_bytes() == (root / 'other' / IMAGES).read_bytes()
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_parent(root):
     command = [sys.executable, ROOT / 'tools/prepare.py', 'chestxray14', '--data-root', root]
     process = subprocess.Popen([*map(str, command), '--size', '512', '--workers', '2'])

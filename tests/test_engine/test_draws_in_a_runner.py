@@ -4,13 +4,15 @@ import copy
 
 import numpy as np
 import pytest
+from builders import small_runner
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
-from test_runner import build
 
 from mlrfnet_mm.datasets import ChestXray14
+
+pytestmark = pytest.mark.slow
 
 PIPELINE = Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py').train_dataloader.dataset.pipeline
 KEPT = 6  # images of the training split
@@ -46,7 +48,7 @@ def train(tmp_path, phantom, wrap, as_object, workers=1):
     if as_object and wrap != 'none':
         data = DATASETS.build(data)
     keep = Keep()
-    runner = build(tmp_path, randomness=dict(seed=7))
+    runner = small_runner(tmp_path, randomness=dict(seed=7))
     runner._train_dataloader = dict(
         batch_size=4,
         num_workers=workers,

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_runner import EARLY, build
+from builders import EARLY, small_runner
 
 from mlrfnet_mm.analysis.curves import last_course, read_scalars
 from mlrfnet_mm.engine.runner import latest_checkpoint
+
+pytestmark = pytest.mark.slow
 
 EPOCHS = 3
 LR = {'optim_wrapper.optimizer.lr': 0.045}  # the best epoch changes on the way
@@ -53,7 +55,7 @@ def train(folder, kill_at=None, resume=False):
         code = 1
         try:
             torch.manual_seed(0)
-            runner = build(
+            runner = small_runner(
                 folder,
                 [dict(EARLY, patience=2)],
                 resume=resume,

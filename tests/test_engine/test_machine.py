@@ -5,8 +5,8 @@ import sys
 
 import pytest
 import torch
+from builders import small_runner
 from conftest import ROOT
-from test_runner import build
 
 from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.engine import machine
@@ -37,7 +37,7 @@ def test_no_workers_do_not_persist():
 
 
 def test_the_runner_fills_its_loaders(tmp_path):
-    runner = build(tmp_path)
+    runner = small_runner(tmp_path)
     runner._train_dataloader.pop('num_workers')
     loader = runner.build_dataloader(runner._train_dataloader, seed=0)
     assert loader.num_workers == 1 and loader.persistent_workers
@@ -74,11 +74,11 @@ def weights(work_dir):
 
 def test_channels_last(tmp_path, monkeypatch):
     image = torch.randn(2, 3, 8, 8)
-    plain = build(tmp_path / 'plain').model.eval()
+    plain = small_runner(tmp_path / 'plain').model.eval()
     with pytest.raises(ValueError, match='channels_last=True needs a GPU'):
-        build(tmp_path / 'cpu', channels_last=True)
+        small_runner(tmp_path / 'cpu', channels_last=True)
     monkeypatch.setattr(runner_module, 'get_device', lambda: 'cuda')
-    model = build(tmp_path / 'fast', channels_last=True).model.eval()
+    model = small_runner(tmp_path / 'fast', channels_last=True).model.eval()
     weight = model.backbone.layer1[0].conv1.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     model.load_state_dict(plain.state_dict())
@@ -88,10 +88,9 @@ def test_channels_last(tmp_path, monkeypatch):
 
 
 def test_compile_trains_the_same(tmp_path, run):
-    build(tmp_path / 'plain').train()
+    small_runner(tmp_path / 'plain').train()
     code = f"""
-from test_runner import build
-build({str(tmp_path / 'fast')!r}, compile=dict(backend='eager')).train()
+small_runner({str(tmp_path / 'fast')!r}, compile=dict(backend='eager')).train()
 """
     folders = str(ROOT / 'tests'), str(ROOT / 'tests/test_engine')
     # in a process of its own: under pytest, torch 2.14 aborts where it lists its operators

@@ -1,6 +1,5 @@
 """Checkpoints, loops and hooks on a small model and a real runner."""
 
-import itertools
 import os
 import pickle
 from pathlib import Path
@@ -8,83 +7,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import ROOT, Evil
-from mmengine.config import Config
+from builders import EARLY, N, Noise, small_runner
+from conftest import Evil
 from mmengine.logging import HistoryBuffer
-from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import ConcatDataset
 
 from mlrfnet_mm.engine.hooks import FiniteLossHook
 from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, check_plain, torch_load_mode
-
-N = 22  # does not divide by the batch size of 4
-
-
-@DATASETS.register_module()
-class Noise(Dataset):
-    """N fixed noise images with labels that depend on them."""
-
-    metainfo = dict(classes=('Edema', 'Mass'), dataset='noise', protocol='none', split='val')
-
-    def __len__(self):
-        return N
-
-    def __getitem__(self, index):
-        from mmpretrain.structures import DataSample
-
-        generator = torch.Generator().manual_seed(index)
-        image = torch.randn(3, 8, 8, generator=generator)
-        sample = DataSample(metainfo=dict(img_path=f'{index}.png'))
-        return dict(inputs=image, data_samples=sample.set_gt_score((image[:2, 0, 0] > 0).float()))
-
-
-RUN = itertools.count()
-
-
-def build(work_dir, hooks=(), **kwargs):
-    """A SafeRunner with the project's own runtime, on a ResNet of a few channels."""
-    loader = dict(
-        batch_size=4,
-        num_workers=0,
-        dataset=dict(type='Noise'),
-        sampler=dict(type='DefaultSampler', shuffle=False),
-    )
-    cfg = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py')
-    cfg.merge_from_dict(
-        dict(
-            work_dir=str(work_dir),
-            experiment_name=f'test_runner_{next(RUN)}',  # mmengine's logs are global by this name
-            model=dict(
-                type='mmpretrain.ImageClassifier',
-                backbone=dict(
-                    type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4
-                ),
-                head=dict(type='mlrfnet_mm.MRFCHead', num_classes=2, in_channels=(32,), lam=(0.1,)),
-            ),
-            train_dataloader=loader,
-            val_dataloader=loader,
-            test_dataloader=loader,
-            optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
-            train_cfg=dict(by_epoch=True, max_epochs=2),
-            val_cfg=dict(type='mlrfnet_mm.LossValLoop'),
-            test_cfg=dict(),
-            val_evaluator=[dict(type='mlrfnet_mm.MultiLabelAUC'), dict(type='mlrfnet_mm.MeanLoss')],
-            test_evaluator=[dict(type='mlrfnet_mm.MultiLabelAUC')],
-            custom_hooks=list(hooks),
-        )
-    )
-    cfg.merge_from_dict(kwargs)
-    return RUNNERS.build(cfg)
-
-
-EARLY = dict(type='mlrfnet_mm.ResumableEarlyStoppingHook', monitor='val/loss', rule='less')
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """A run of two epochs."""
-    runner = build(tmp_path_factory.mktemp('trained'), [dict(EARLY, patience=5)])
+    runner = small_runner(tmp_path_factory.mktemp('trained'), [dict(EARLY, patience=5)])
     runner.train()
     return runner
 
@@ -120,7 +56,7 @@ def test_logged_validation_loss_is_not_smoothed(trained):
 
 
 def test_resume_goes_on_where_it_was(trained, tmp_path):
-    runner = build(
+    runner = small_runner(
         tmp_path,
         [dict(EARLY, patience=5)],
         resume=True,
@@ -140,20 +76,20 @@ def test_resume_goes_on_where_it_was(trained, tmp_path):
 
 def test_early_stopping_survives_a_resume(tmp_path):
     hook = dict(EARLY, patience=2, min_delta=10.0)  # nothing improves by 10
-    cut = build(tmp_path, [hook], **{'train_cfg.max_epochs': 2})
+    cut = small_runner(tmp_path, [hook], **{'train_cfg.max_epochs': 2})
     cut.train()  # first validation sets the best, second counts 1
-    resumed = build(tmp_path, [hook], resume=True, **{'train_cfg.max_epochs': 9})
+    resumed = small_runner(tmp_path, [hook], resume=True, **{'train_cfg.max_epochs': 9})
     resumed.train()
     assert resumed.epoch == 3  # counts 2: patience reached; a fresh count would go on to epoch 4
 
-    again = build(tmp_path, [hook], resume=True, **{'train_cfg.max_epochs': 9})
+    again = small_runner(tmp_path, [hook], resume=True, **{'train_cfg.max_epochs': 9})
     again.train()
     assert again.epoch == 3  # it stays stopped
 
 
 def test_a_test_run_does_not_touch_the_training_data(trained, tmp_path):
     hooks = [dict(EARLY, patience=2)]
-    runner = build(tmp_path, hooks, load_from=f'{trained.work_dir}/epoch_2.pth')
+    runner = small_runner(tmp_path, hooks, load_from=f'{trained.work_dir}/epoch_2.pth')
     runner.test()
     assert isinstance(runner._train_dataloader, dict)  # still a config: nothing was built
 
@@ -163,14 +99,14 @@ def test_checkpoint_that_calls_something_is_refused(trained, tmp_path, resume):
     checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
     checkpoint['meta']['evil'] = Evil(tmp_path / 'called')
     torch.save(checkpoint, tmp_path / 'evil.pth')
-    runner = build(tmp_path, load_from=str(tmp_path / 'evil.pth'), resume=resume)
+    runner = small_runner(tmp_path, load_from=str(tmp_path / 'evil.pth'), resume=resume)
     with pytest.raises(
         RuntimeError, match=r'evil\.pth holds more than weights.*--trust-checkpoint'
     ):
         runner.train()
     assert not (tmp_path / 'called').exists()
 
-    trusting = build(tmp_path, load_from=str(tmp_path / 'evil.pth'), trust_checkpoint=True)
+    trusting = small_runner(tmp_path, load_from=str(tmp_path / 'evil.pth'), trust_checkpoint=True)
     trusting.test()
     assert (tmp_path / 'called').exists()  # so the refusal above refused something
 
@@ -180,8 +116,8 @@ def test_old_mmengine_checkpoint_needs_trust(trained, tmp_path):
     checkpoint['message_hub']['log_scalars'] = {'train/loss': HistoryBuffer([1.0], [1])}
     torch.save(checkpoint, tmp_path / 'old.pth')
     with pytest.raises(RuntimeError, match='--trust-checkpoint'):
-        build(tmp_path, load_from=str(tmp_path / 'old.pth')).test()
-    runner = build(
+        small_runner(tmp_path, load_from=str(tmp_path / 'old.pth')).test()
+    runner = small_runner(
         tmp_path,
         load_from=str(tmp_path / 'old.pth'),
         resume=True,
@@ -206,7 +142,7 @@ def test_checkpoint_of_another_model_is_refused(trained, tmp_path):
     kwargs = {'load_from': f'{trained.work_dir}/epoch_2.pth', 'model.head.in_channels': (16,)}
     kwargs['model.backbone.base_channels'] = kwargs['model.backbone.stem_channels'] = 2
     with pytest.raises(RuntimeError, match='size mismatch'):
-        build(tmp_path, **kwargs).test()
+        small_runner(tmp_path, **kwargs).test()
 
 
 def test_a_save_that_fails_leaves_the_old_file(trained, tmp_path, monkeypatch):
@@ -229,14 +165,14 @@ def test_resume_does_not_run_a_config_in_the_checkpoint(trained, tmp_path):
     checkpoint['meta']['config'] = f"x = open({str(tmp_path / 'called')!r}, 'w')"
     torch.save(checkpoint, tmp_path / 'evil.pth')
     resume = dict(load_from=str(tmp_path / 'evil.pth'), resume=True)
-    build(tmp_path, **resume, **{'train_cfg.max_epochs': 2}).train()
+    small_runner(tmp_path, **resume, **{'train_cfg.max_epochs': 2}).train()
     assert not (tmp_path / 'called').exists()
 
 
 def test_pretrained_weights_that_call_something_are_refused(tmp_path):
     torch.save({'state_dict': {'x': Evil(tmp_path / 'called')}}, tmp_path / 'evil.pth')
     init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'evil.pth'))
-    runner = build(tmp_path, **{'model.backbone.init_cfg': init_cfg})
+    runner = small_runner(tmp_path, **{'model.backbone.init_cfg': init_cfg})
     with pytest.raises(Exception, match='evil.pth holds more than weights and plain values'):
         runner.train()
     assert not (tmp_path / 'called').exists()
@@ -244,7 +180,7 @@ def test_pretrained_weights_that_call_something_are_refused(tmp_path):
 
 def test_resume_does_not_need_the_initial_weights(trained, tmp_path):
     init_cfg = dict(type='mlrfnet_mm.TimmPretrained', checkpoint='nowhere.pth')
-    runner = build(
+    runner = small_runner(
         tmp_path,
         resume=True,
         load_from=f'{trained.work_dir}/epoch_2.pth',
@@ -253,14 +189,14 @@ def test_resume_does_not_need_the_initial_weights(trained, tmp_path):
     runner.train()
     assert runner.epoch == 3
     with pytest.raises(FileNotFoundError, match='nowhere.pth'):
-        build(tmp_path / 'new', **{'model.backbone.init_cfg': init_cfg}).train()
+        small_runner(tmp_path / 'new', **{'model.backbone.init_cfg': init_cfg}).train()
 
 
 @pytest.mark.parametrize('content', [b'<html>404</html>', b'', b'PK\x03\x04 truncated'])
 def test_a_file_that_is_no_checkpoint_is_called_so(tmp_path, content):
     (tmp_path / 'x.pth').write_bytes(content)
     with pytest.raises((RuntimeError, EOFError)) as error:
-        build(tmp_path, load_from=str(tmp_path / 'x.pth')).test()
+        small_runner(tmp_path, load_from=str(tmp_path / 'x.pth')).test()
     assert 'damaged or not a torch checkpoint' in str(error.value)
     assert 'trust' not in str(error.value)
 
@@ -272,14 +208,14 @@ def test_load_strict_false_takes_what_fits(trained, tmp_path):
         type='mlrfnet_mm.ECANeck', in_channels=(32,)
     )  # new: not in the file
     with pytest.raises(RuntimeError, match='load_strict=False in the config[^$]*neck'):
-        build(tmp_path, **kwargs).test()
-    assert build(tmp_path, **kwargs, load_strict=False).test()['auc/mean'] > 0
+        small_runner(tmp_path, **kwargs).test()
+    assert small_runner(tmp_path, **kwargs, load_strict=False).test()['auc/mean'] > 0
 
 
 def test_resume_elsewhere_leaves_the_old_best_checkpoint(trained, tmp_path):
     best = Path(trained.message_hub.get_info('best_ckpt'))
     assert best.is_file()
-    runner = build(
+    runner = small_runner(
         tmp_path,
         resume=True,
         load_from=f'{trained.work_dir}/epoch_2.pth',
@@ -292,7 +228,7 @@ def test_resume_elsewhere_leaves_the_old_best_checkpoint(trained, tmp_path):
 
 @pytest.mark.parametrize('interval', [1, 2])
 def test_kept_checkpoints_follow_interval_and_best(tmp_path, interval):
-    runner = build(
+    runner = small_runner(
         tmp_path,
         **{
             'train_cfg.max_epochs': 4,
@@ -307,7 +243,7 @@ def test_kept_checkpoints_follow_interval_and_best(tmp_path, interval):
 
 
 def test_best_checkpoint_is_the_best_by_its_rule(tmp_path):
-    runner = build(
+    runner = small_runner(
         tmp_path,
         **{
             'train_cfg.max_epochs': 4,
@@ -328,13 +264,13 @@ def test_best_checkpoint_is_the_best_by_its_rule(tmp_path):
 def test_a_rule_that_keeps_the_worst_is_refused(tmp_path, key, rule):
     options = {'default_hooks.checkpoint.save_best': key, 'default_hooks.checkpoint.rule': rule}
     with pytest.raises(ValueError, match=f'{key!r} needs rule='):
-        build(tmp_path, **options)
+        small_runner(tmp_path, **options)
     with pytest.raises((ValueError, TypeError), match='rule'):
-        build(tmp_path, [dict(EARLY, monitor=key, rule=rule)])
+        small_runner(tmp_path, [dict(EARLY, monitor=key, rule=rule)])
 
 
 def test_validation_alone_runs(trained, tmp_path):
-    runner = build(tmp_path, load_from=f'{trained.work_dir}/epoch_2.pth')
+    runner = small_runner(tmp_path, load_from=f'{trained.work_dir}/epoch_2.pth')
     assert runner.val()['val/loss'] > 0
     assert not list(tmp_path.glob('*.pth'))
 
@@ -342,17 +278,17 @@ def test_validation_alone_runs(trained, tmp_path):
 def test_count_is_saved_when_the_epoch_was_not_the_best(tmp_path):
     hook = dict(EARLY, patience=2, min_delta=10.0)
     plain = {f'default_hooks.checkpoint.{k}': None for k in ('save_best', 'rule')}
-    build(tmp_path, [hook], **plain, **{'train_cfg.max_epochs': 2}).train()
-    resumed = build(tmp_path, [hook], resume=True, **plain, **{'train_cfg.max_epochs': 9})
+    small_runner(tmp_path, [hook], **plain, **{'train_cfg.max_epochs': 2}).train()
+    resumed = small_runner(tmp_path, [hook], resume=True, **plain, **{'train_cfg.max_epochs': 9})
     resumed.train()
     assert resumed.epoch == 3
 
 
 def test_early_stopping_on_another_metric_counts_afresh(tmp_path):
     hook = dict(EARLY, patience=2, min_delta=10.0)
-    build(tmp_path, [hook], **{'train_cfg.max_epochs': 2}).train()
+    small_runner(tmp_path, [hook], **{'train_cfg.max_epochs': 2}).train()
     other = dict(hook, monitor='auc/mean', rule='greater')
-    resumed = build(tmp_path, [other], resume=True, **{'train_cfg.max_epochs': 9})
+    resumed = small_runner(tmp_path, [other], resume=True, **{'train_cfg.max_epochs': 9})
     resumed.train()
     assert resumed.epoch == 5  # 3 sets the best, 4 and 5 count; the loss's state would stop at 3
 
@@ -360,7 +296,7 @@ def test_early_stopping_on_another_metric_counts_afresh(tmp_path):
 def test_resume_of_nothing_needs_the_initial_weights(tmp_path):
     init_cfg = dict(type='mlrfnet_mm.TimmPretrained', checkpoint='nowhere.pth')
     with pytest.raises(FileNotFoundError, match='nowhere.pth'):
-        build(tmp_path, resume=True, **{'model.backbone.init_cfg': init_cfg}).train()
+        small_runner(tmp_path, resume=True, **{'model.backbone.init_cfg': init_cfg}).train()
 
 
 def test_load_mode_is_undone_after_an_error(monkeypatch):
@@ -385,7 +321,7 @@ class Drawn(Noise):
 def test_draws_know_seed_and_epoch(tmp_path, wrapped, by_epoch):
     inner = Drawn()  # mmengine copies it
     loop = dict(by_epoch=True, max_epochs=3) if by_epoch else dict(by_epoch=False, max_iters=3)
-    runner = build(tmp_path, randomness=dict(seed=7))
+    runner = small_runner(tmp_path, randomness=dict(seed=7))
     runner._train_dataloader['dataset'] = ConcatDataset([inner]) if wrapped else inner
     runner._train_loop = dict(**loop, val_interval=10)
     runner.log_processor.by_epoch = by_epoch
@@ -433,7 +369,7 @@ def test_a_pickle_that_calls_a_program_is_called_so(tmp_path, write):
 
 def test_the_best_checkpoint_cannot_be_resumed_from(trained, tmp_path):
     best = trained.message_hub.get_info('best_ckpt')
-    runner = build(tmp_path, resume=True, load_from=best)
+    runner = small_runner(tmp_path, resume=True, load_from=best)
     with pytest.raises(ValueError, match=r'best_.*holds no optimizer state.*epoch_\*\.pth'):
         runner.train()
 
@@ -443,7 +379,7 @@ def test_a_resume_with_nothing_to_train_is_refused(trained, tmp_path, epoch):
     checkpoint = torch.load(f'{trained.work_dir}/epoch_2.pth', weights_only=True)
     checkpoint['meta']['epoch'] = epoch
     torch.save(checkpoint, tmp_path / 'epoch_9.pth')
-    runner = build(tmp_path / 'new', resume=True, load_from=str(tmp_path / 'epoch_9.pth'))
+    runner = small_runner(tmp_path / 'new', resume=True, load_from=str(tmp_path / 'epoch_9.pth'))
     with pytest.raises(ValueError, match=f'saved after epoch {epoch}, train_cfg.max_epochs is 2'):
         runner.train()
 
@@ -451,7 +387,7 @@ def test_a_resume_with_nothing_to_train_is_refused(trained, tmp_path, epoch):
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(trained, tmp_path, bad):
     name = 'head.classifiers.0.weight'
-    runner = build(tmp_path)
+    runner = small_runner(tmp_path)
     runner.model.get_parameter(name).data[0, 0] = bad
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     with pytest.raises(FloatingPointError, match=f'{name} of the model is not finite'):
@@ -469,10 +405,10 @@ def test_one_training_at_a_time_in_a_folder(tmp_path):
 
     writes = pytest.raises(RuntimeError, match='another training writes into')
     with FileLock(tmp_path / '.training.lock'), writes:
-        build(tmp_path).train()
+        small_runner(tmp_path).train()
     (tmp_path / 'epoch_7.pth.part').touch()  # of a save that was killed
     (tmp_path / 'mine.pth.part').touch()
-    build(tmp_path).train()
+    small_runner(tmp_path).train()
     left = {p.name for p in tmp_path.iterdir() if p.is_file()}
     assert 'mine.pth.part' in left and not {'.training.lock', 'epoch_7.pth.part'} & left
 
@@ -487,10 +423,10 @@ def test_checkpoints_at_an_address_are_checked_too(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'download_url_to_file', download)
     url = 'https://example.org/evil.pth?x=1'
     with pytest.raises(RuntimeError, match='can run code'):
-        build(tmp_path / 'a').load_checkpoint(url)
+        small_runner(tmp_path / 'a').load_checkpoint(url)
     init_cfg = dict(type='Pretrained', checkpoint=url)
     with pytest.raises(RuntimeError, match='can run code'):
-        build(tmp_path / 'b', **{'model.backbone.init_cfg': init_cfg}).train()
+        small_runner(tmp_path / 'b', **{'model.backbone.init_cfg': init_cfg}).train()
     with pytest.raises(ValueError, match='a file or an http'):
-        build(tmp_path / 'c').load_checkpoint('s3://bucket/evil.pth')
+        small_runner(tmp_path / 'c').load_checkpoint('s3://bucket/evil.pth')
     assert not (tmp_path / 'ran').exists()

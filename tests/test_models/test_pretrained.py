@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 
 from mlrfnet_mm.models import TimmPretrained
 
+pytestmark = pytest.mark.slow
+
 RES2NET = dict(
     type='mmpretrain.Res2Net', depth=50, deep_stem=False, avg_down=False, out_indices=(1, 2, 3)
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_evaluate import make
+from builders import make_predictions
 
 from mlrfnet_mm.analysis import calibrate
 from mlrfnet_mm.engine.launch import checkpoint_digest
@@ -20,7 +20,7 @@ from mlrfnet_mm.evaluation import (
 
 
 def test_the_command_writes_what_prediction_reads(run, tmp_path):
-    val, test = make('val', n=300, seed=1), make(n=300)
+    val, test = make_predictions('val', n=300, seed=1), make_predictions(n=300)
     val.save(tmp_path / 'val.npz')
     test.save(tmp_path / 'test.npz')
     command = [sys.executable, 'tools/calibrate.py', tmp_path / 'val.npz']
@@ -43,7 +43,7 @@ def test_the_command_writes_what_prediction_reads(run, tmp_path):
 
 @pytest.mark.parametrize('method', ['platt', 'temperature'])
 def test_decisions_are_the_same_on_scores_and_on_probabilities(method):
-    val = make('val', n=300, seed=1)
+    val = make_predictions('val', n=300, seed=1)
     calibration, thresholds = calibrate.fit(val, method, 'f1')
     assert thresholds.on == 'calibrated'
     raw = choose_thresholds(val.scores, val.labels, 'f1')
@@ -54,7 +54,7 @@ def test_decisions_are_the_same_on_scores_and_on_probabilities(method):
 
 
 def test_without_calibration_thresholds_are_on_scores(tmp_path):
-    val = make('val', seed=1)
+    val = make_predictions('val', seed=1)
     calibration, thresholds = calibrate.fit(val, 'none')
     assert calibration is None
     assert thresholds.on == 'scores'
@@ -65,7 +65,7 @@ def test_without_calibration_thresholds_are_on_scores(tmp_path):
 
 
 def test_scores_that_run_against_the_labels_get_no_threshold():
-    val = make('val', n=300, seed=1)
+    val = make_predictions('val', n=300, seed=1)
     val = replace(val, scores=1 - val.scores)
     calibration, thresholds = calibrate.fit(val)
     assert calibration.scale[0] == 0
@@ -80,7 +80,7 @@ def test_scores_that_run_against_the_labels_get_no_threshold():
 
 
 def test_every_column_of_the_table():
-    val, test = make('val', n=300, seed=1), make(n=300)
+    val, test = make_predictions('val', n=300, seed=1), make_predictions(n=300)
     test.labels[::4, 2] = np.nan
     calibration, _ = calibrate.fit(val)
     row = calibrate.calibration_table(calibration, val, test).records[2]  # Mass
@@ -100,7 +100,7 @@ def test_every_column_of_the_table():
 
 
 def test_the_checkpoint_is_handed_on():
-    val = replace(make('val', n=300, seed=1), checkpoint='0123456789ab')
+    val = replace(make_predictions('val', n=300, seed=1), checkpoint='0123456789ab')
     for part in calibrate.fit(val):
         assert part.checkpoint == '0123456789ab'
 
@@ -108,13 +108,13 @@ def test_the_checkpoint_is_handed_on():
 def test_predictions_of_the_test_do_not_calibrate(run, tmp_path):
     for stamp in ('ChestX-ray14 official/test', 'CheXpert held-out/valid'):
         with pytest.raises(ValueError, match='is for the test alone'):
-            calibrate.fit(replace(make(), stamp=stamp))
+            calibrate.fit(replace(make_predictions(), stamp=stamp))
 
 
 def test_the_folder_must_hold_the_checkpoint(tmp_path):
     (tmp_path / 'best.pth').write_bytes(b'weights')
     digest = checkpoint_digest(tmp_path / 'best.pth')
-    val = replace(make('val', n=300), checkpoint=digest)
+    val = replace(make_predictions('val', n=300), checkpoint=digest)
     calibrate.write(tmp_path, *calibrate.fit(val))
     other = calibrate.fit(replace(val, checkpoint='0123456789ab'))
     with pytest.raises(ValueError, match='none in .* is that one'):
@@ -125,7 +125,7 @@ def test_the_folder_must_hold_the_checkpoint(tmp_path):
 
 
 def test_calibration_says_what_it_is_for(tmp_path):
-    calibration, thresholds = calibrate.fit(replace(make('val', n=300), unit='study'))
+    calibration, thresholds = calibrate.fit(replace(make_predictions('val', n=300), unit='study'))
     calibrate.write(tmp_path, calibration, thresholds)
     assert Calibration.load(tmp_path).unit == Thresholds.load(tmp_path).unit == 'study'
     path = tmp_path / 'thresholds.json'

@@ -13,6 +13,8 @@ from mlrfnet_mm.datasets.chexpert_tables import SCORED
 from mlrfnet_mm.engine.launch import build_runner
 from mlrfnet_mm.evaluation import Predictions, roc_auc
 
+pytestmark = pytest.mark.slow
+
 CONFIG = 'configs/mlrfnet_phantom_chexpert.py'
 PARTS = ('train', 'val', 'test')
 

@@ -6,31 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import CLASSES, changed, make_predictions, other_model
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.analysis.pairing import aligned, check_validation, load_predictions
-from mlrfnet_mm.evaluation import Predictions, bootstrap_auc, delong_test, holm, percentile_interval
-
-CLASSES = ('Edema', 'Hernia', 'Mass')
-
-
-def make(split='test', n=90, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = (rng.random((n, 3)) < 0.4).astype(np.float32)
-    labels[:, 1] = 0  # Hernia is undefined
-    return Predictions(
-        scores=(1 / (1 + np.exp(-rng.standard_normal((n, 3)) - labels))).astype(np.float32),
-        labels=labels,
-        images=np.array([f'{split}_{i:03}.png' for i in range(n)]),
-        patients=np.array([f'{split}_{i // 3}' for i in range(n)]),
-        classes=np.array(CLASSES),
-        stamp=f'ChestX-ray14 official/{split}',
-    )
-
-
-def other_model(p):
-    noise = np.random.default_rng(7).standard_normal(p.scores.shape) * 0.2
-    return replace(p, scores=np.clip(p.scores + noise, 0, 1).astype(np.float32))
+from mlrfnet_mm.evaluation import bootstrap_auc, delong_test, holm, percentile_interval
 
 
 def reordered(p):
@@ -41,9 +21,9 @@ def reordered(p):
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp('predictions')
-    test = make()
+    test = make_predictions()
     test.save(folder / 'test.npz')
-    make('val', seed=1).save(folder / 'val.npz')
+    make_predictions('val', seed=1).save(folder / 'val.npz')
     reordered(other_model(test)).save(folder / 'other.npz')
     return folder
 
@@ -57,7 +37,7 @@ def test_everything_is_printed_and_written(run, files, tmp_path):
     command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '1000']
     command += ['--val', files / 'val.npz', '--against', files / 'other.npz', '--seed', '3']
     printed = run(*command, '--out', tmp_path / 'out').stdout
-    test = make()
+    test = make_predictions()
     aucs = [roc_auc_score(test.labels[:, k], test.scores[:, k]) for k in (0, 2)]
     draws = bootstrap_auc(test.scores, test.labels, test.patients, 1000, 3)
     low, high = percentile_interval(draws)
@@ -108,13 +88,7 @@ def test_refusals_are_one_line_without_traceback(run, files):
     assert 'Traceback' not in process.stderr
 
 
-def changed(array, at, value):
-    array = array.astype('U20') if array.dtype.kind == 'U' else array.copy()
-    array[at] = value
-    return array
-
-
-TEST = make()
+TEST = make_predictions()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +98,7 @@ TEST = make()
             replace(TEST, images=changed(TEST.images, 4, 'x.png')),
             r'test_004\.png is in the first file only \(1 are\)',
         ),
-        (make(n=93), r'test_090\.png is in the second file only \(3 are\)'),
+        (make_predictions(n=93), r'test_090\.png is in the second file only \(3 are\)'),
         (replace(TEST, classes=np.array(['Edema', 'Mass', 'Hernia'])), "'Hernia' and 'Mass'"),
         (
             replace(TEST, labels=changed(TEST.labels, (7, 1), 1)),
@@ -154,7 +128,7 @@ def test_reordered_files_are_aligned_and_unknown_labels_are_equal():
 
 
 def test_validation_must_be_of_the_same_protocol_and_of_other_images():
-    val = make('val')
+    val = make_predictions('val')
     assert check_validation(TEST, val) == 0
     shared = replace(val, patients=changed(val.patients, slice(0, 3), 'test_1'))
     assert check_validation(TEST, shared) == 1
@@ -208,7 +182,7 @@ def test_other_files_are_no_prediction_files(tmp_path):
         (dict(classes=np.array(['Edema', 'Mass', 'Edema'])), "finding 'Edema' is in it 2 times"),
         (
             {
-                name: getattr(make(), name)[:0]
+                name: getattr(make_predictions(), name)[:0]
                 for name in ('scores', 'labels', 'images', 'patients')
             },
             'holds no predictions',
@@ -216,7 +190,7 @@ def test_other_files_are_no_prediction_files(tmp_path):
     ],
 )
 def test_values_that_predictions_cannot_have_are_refused(run, tmp_path, change, message):
-    replace(make(), **change).save(tmp_path / 'p.npz')
+    replace(make_predictions(), **change).save(tmp_path / 'p.npz')
     with pytest.raises(ValueError, match=message):
         load_predictions(tmp_path / 'p.npz')
     process = run(sys.executable, 'tools/evaluate.py', tmp_path / 'p.npz', check=False)
@@ -240,7 +214,7 @@ def test_a_file_cut_short_is_refused(files, tmp_path):
 
 
 def test_validation_of_another_checkpoint_or_unit_is_refused():
-    test, val = (replace(make(split), checkpoint='a') for split in ('test', 'val'))
+    test, val = (replace(make_predictions(split), checkpoint='a') for split in ('test', 'val'))
     assert check_validation(test, val) == 0
     with pytest.raises(ValueError, match=r'checkpoints differ: .* of b…, those of the test of a…'):
         check_validation(test, replace(val, checkpoint='b'))

@@ -26,6 +26,8 @@ from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS
 from mlrfnet_mm.engine.launch import checkpoint_digest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('pydicom')
 NOTICE = 'Research use, not for diagnosis.'
 
@@ -472,7 +474,7 @@ def changed(checkpoint, tmp_path, classes):
 
 
 def test_names_that_are_mathematics_are_drawn_as_they_are(checkpoint, images, tmp_path):
-    names = [rf'$rac{{{i}$' for i in range(14)]
+    names = [rf'$\frac{{{i}$' for i in range(14)]
     outcome = predict(
         changed(checkpoint, tmp_path, names), images[:1], tmp_path / 'out',
         heatmap=True, scores=True, report=True,

@@ -1,0 +1,149 @@
+"""What the tests build: prediction files, a small runner, logs and networks."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.registry import DATASETS, RUNNERS
+from torch import nn
+from torch.utils.data import Dataset
+
+from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.models import MRFCHead
+
+
+def flatten(value, prefix=''):
+    """Yield (dotted key, value) of every leaf."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flatten(item, f'{prefix}{key}.')
+    else:
+        yield prefix[:-1], value
+
+
+CLASSES = ('Edema', 'Hernia', 'Mass')
+
+
+def make_predictions(split='test', n=90, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, 3)) < 0.4).astype(np.float32)
+    labels[:, 1] = 0  # Hernia is undefined
+    return Predictions(
+        scores=(1 / (1 + np.exp(-rng.standard_normal((n, 3)) - labels))).astype(np.float32),
+        labels=labels,
+        images=np.array([f'{split}_{i:03}.png' for i in range(n)]),
+        patients=np.array([f'{split}_{i // 3}' for i in range(n)]),
+        classes=np.array(CLASSES),
+        stamp=f'ChestX-ray14 official/{split}',
+    )
+
+
+def other_model(p):
+    noise = np.random.default_rng(7).standard_normal(p.scores.shape) * 0.2
+    return replace(p, scores=np.clip(p.scores + noise, 0, 1).astype(np.float32))
+
+
+def changed(array, at, value):
+    array = array.astype('U20') if array.dtype.kind == 'U' else array.copy()
+    array[at] = value
+    return array
+
+
+N = 22  # does not divide by the batch size of 4
+
+
+@DATASETS.register_module()
+class Noise(Dataset):
+    """N fixed noise images with labels that depend on them."""
+
+    metainfo = dict(classes=('Edema', 'Mass'), dataset='noise', protocol='none', split='val')
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, index):
+        from mmpretrain.structures import DataSample
+
+        generator = torch.Generator().manual_seed(index)
+        image = torch.randn(3, 8, 8, generator=generator)
+        sample = DataSample(metainfo=dict(img_path=f'{index}.png'))
+        return dict(inputs=image, data_samples=sample.set_gt_score((image[:2, 0, 0] > 0).float()))
+
+
+RUN = itertools.count()
+
+
+def small_runner(work_dir, hooks=(), **kwargs):
+    """A SafeRunner with the project's own runtime, on a ResNet of a few channels."""
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        dataset=dict(type='Noise'),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+    )
+    cfg = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py')
+    cfg.merge_from_dict(
+        dict(
+            work_dir=str(work_dir),
+            experiment_name=f'test_runner_{next(RUN)}',  # mmengine's logs are global by this name
+            model=dict(
+                type='mmpretrain.ImageClassifier',
+                backbone=dict(
+                    type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4
+                ),
+                head=dict(type='mlrfnet_mm.MRFCHead', num_classes=2, in_channels=(32,), lam=(0.1,)),
+            ),
+            train_dataloader=loader,
+            val_dataloader=loader,
+            test_dataloader=loader,
+            optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3)),
+            train_cfg=dict(by_epoch=True, max_epochs=2),
+            val_cfg=dict(type='mlrfnet_mm.LossValLoop'),
+            test_cfg=dict(),
+            val_evaluator=[dict(type='mlrfnet_mm.MultiLabelAUC'), dict(type='mlrfnet_mm.MeanLoss')],
+            test_evaluator=[dict(type='mlrfnet_mm.MultiLabelAUC')],
+            custom_hooks=list(hooks),
+        )
+    )
+    cfg.merge_from_dict(kwargs)
+    return RUNNERS.build(cfg)
+
+
+EARLY = dict(type='mlrfnet_mm.ResumableEarlyStoppingHook', monitor='val/loss', rule='less')
+
+
+def write_log(work_dir, name, epochs):
+    folder = work_dir / name / 'vis_data'
+    folder.mkdir(parents=True)
+    lines = []
+    for e in epochs:
+        for i in (0, 1):
+            record = dict(loss=1 / (e + i), epoch=e, iter=2 * e + i, step=2 * e + i)
+            lines.append(json.dumps(record))
+        lines.append(json.dumps({'auc/mean': 0.5 + e / 20, 'val/loss': 1 / e, 'step': e}))
+    (folder / 'scalars.json').write_text('\n'.join(lines))
+
+
+class First(nn.Module):
+    def forward(self, x):
+        return (x,)
+
+
+class Itself(nn.Module):
+    """A network whose feature map is the image itself, for two findings: bright and dark."""
+
+    with_neck = False
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = First()
+        self.head = MRFCHead(2, in_channels=(1,), lam=(0.5,))
+        with torch.no_grad():
+            self.head.classifiers[0].weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
+
+    def extract_feat(self, x):
+        return (x,)
