@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 __version__ = '0.1.0.dev0'
+NOTICE = 'Research use, not for diagnosis.'  # on everything that is written
 
 _missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain') if find_spec(name) is None]
 if _missing:

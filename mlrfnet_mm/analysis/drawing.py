@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
 DASHES = ('-', '--', ':')
 BLUE, RED, GREY = COLOURS[0], COLOURS[1], '#999999'
-NOTICE = 'Research use, not for diagnosis.'
 
 
 def subplots(

@@ -11,10 +11,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from mlrfnet_mm import NOTICE
 from mlrfnet_mm.datasets.chestxray14_boxes import FRAME, Box
 from mlrfnet_mm.evaluation.localisation import Localisation, normalise
 
-from .drawing import NOTICE, plain, save, subplots
+from .drawing import plain, save, subplots
 from .localise import Example, LocalisationReport
 
 MAP = 'inferno'  # grows in lightness: it is read in grey print and by the colour-blind

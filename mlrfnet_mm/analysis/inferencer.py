@@ -15,11 +15,11 @@ from mmengine.infer import BaseInferencer
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 
+from mlrfnet_mm import NOTICE
 from mlrfnet_mm.models import MRFCHead
 
 from .checkpoint import LoadedModel, check_classes, load_model
 from .decisions import Decisions, ranked
-from .drawing import NOTICE
 from .heatmaps import HeatMapper, shrunk, to_image
 from .pipeline import compose, placing_pipeline
 from .xray_files import LIMITS, Limits, Xray, read_xray

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 
+from mlrfnet_mm import NOTICE
 from mlrfnet_mm.datasets.chestxray14_boxes import FRAME, Box
 from mlrfnet_mm.datasets.transforms import read_grey
 from mlrfnet_mm.evaluation.bootstrap import percentile_interval
@@ -28,7 +29,6 @@ from mlrfnet_mm.evaluation.whole_files import write_text
 
 from .boxed_images import BoxedImages
 from .checkpoint import LoadedModel
-from .drawing import NOTICE
 from .heatmaps import HeatMapper, box_in_image, to_image
 from .tables import Record, Table
 

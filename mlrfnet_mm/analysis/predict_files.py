@@ -14,7 +14,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
-from .drawing import NOTICE
+from mlrfnet_mm import NOTICE
+
 from .inferencer import CXRInferencer
 from .prediction_figures import SIDE, calibration_figure, heats_figure, scores_figure
 from .report_page import Picture

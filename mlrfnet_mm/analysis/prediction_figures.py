@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlrfnet_mm import NOTICE
+
 from .decisions import Decisions, ranked, value_of
-from .drawing import BLUE, GREY, NOTICE, RED, plain, subplots
+from .drawing import BLUE, GREY, RED, plain, subplots
 from .heat_figure import add_scale, draw_heat, draw_xray
 from .xray_files import Xray
 

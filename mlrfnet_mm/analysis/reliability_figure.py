@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from mlrfnet_mm import NOTICE
 from mlrfnet_mm.evaluation import Calibration, Predictions, calibration_error, reliability_curve
 from mlrfnet_mm.evaluation.reliability import BINS, defined
 
-from .drawing import BLUE, GREY, NOTICE, RED, plain, save, subplots
+from .drawing import BLUE, GREY, RED, plain, save, subplots
 
 BEFORE = dict(color=RED, marker='s', linestyle='--', markersize=3, linewidth=1, label='before')
 AFTER = dict(color=BLUE, marker='o', linestyle='-', markersize=3, linewidth=1, label='after')

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import jinja2
 
-from .drawing import NOTICE
+from mlrfnet_mm import NOTICE
+
 from .tables import Table
 
 

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from mlrfnet_mm import NOTICE
 from mlrfnet_mm.evaluation import Predictions
 
-from .drawing import BLUE, GREY, NOTICE, line_style, plain, save, square, subplots
+from .drawing import BLUE, GREY, line_style, plain, save, square, subplots
 from .statistics import UNITS
 from .tables import Record, cell
 
