@@ -90,6 +90,7 @@ def test_channels_last(tmp_path, monkeypatch):
 def test_compile_trains_the_same(tmp_path, run):
     small_runner(tmp_path / 'plain').train()
     code = f"""
+from builders import small_runner
 small_runner({str(tmp_path / 'fast')!r}, compile=dict(backend='eager')).train()
 """
     folders = str(ROOT / 'tests'), str(ROOT / 'tests/test_engine')
