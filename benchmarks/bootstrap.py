@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from mlrfnet_mm.evaluation.bootstrap import bootstrap_areas, patient_weights
+from mlrfnet_mm.evaluation.areas.bootstrap import bootstrap_areas, patient_weights
 
 # Positives of ChestX-ray14's official test list, in the order of Wang et al., 2017.
 POSITIVES = (3279, 1069, 4658, 6112, 1748, 1623, 555, 2665, 1815, 925, 1093, 435, 1143, 86)

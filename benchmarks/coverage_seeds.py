@@ -14,8 +14,8 @@ import argparse
 import numpy as np
 from scipy.stats import norm
 
-from mlrfnet_mm.analysis.ablation.results import interval
 from mlrfnet_mm.evaluation import bootstrap_auc, percentile_interval, roc_auc
+from mlrfnet_mm.reports.ablation.results import interval
 
 BASE = 0.75  # AUC of the first method
 CLASSES = 3

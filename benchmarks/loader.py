@@ -27,7 +27,7 @@ from mmengine.logging import MMLogger
 from mmpretrain.registry import TRANSFORMS
 
 from mlrfnet_mm.datasets import ChestXray14
-from mlrfnet_mm.datasets.preparation import prepare_store
+from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.engine.runner import SafeRunner
 
 BATCH = 32

@@ -1,4 +1,4 @@
-"""Time of the network beside mmpretrain's stock assembly: python benchmarks/network.py [--compile].
+"""The network's time against mmpretrain's stock assembly: python benchmarks/network.py [--compile].
 
 Stock is what a user would assemble from mmpretrain alone: Res2Net-50 26w x 4s as here, global
 pooling, a linear multi-label head, binary cross-entropy. All are measured in turn, round by
@@ -14,11 +14,11 @@ from datetime import date
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 
 
@@ -42,7 +42,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 def assemblies(config: str) -> dict[str, Any]:
     """Build the networks, with random weights."""
-    model = Config.fromfile(config).model
+    model = read_config(config).model
     model.backbone.init_cfg = None
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     ours = MODELS.build(model).to(device)

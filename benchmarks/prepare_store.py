@@ -1,4 +1,4 @@
-"""Rate of preparing a store beside bare decoding: python benchmarks/prepare_store.py ORIGINALS.
+"""Rate of preparing a store next to bare decoding: python benchmarks/prepare_store.py ORIGINALS.
 
 ORIGINALS is a folder of PNGs of 1024 x 1024; they are linked many times into a temporary folder.
 Preparing is timed for a small and for a large number of files: the difference of the two is the
@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mlrfnet_mm.datasets.preparation import prepare_store
+from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.engine.machine import cores
 
 

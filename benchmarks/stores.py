@@ -22,8 +22,8 @@ import lmdb
 import numpy as np
 from mmengine.fileio.backends import LmdbBackend
 
-from mlrfnet_mm.datasets.preparation import prepare_store
-from mlrfnet_mm.datasets.store import PreparedStore
+from mlrfnet_mm.datasets.store.preparation import prepare_store
+from mlrfnet_mm.datasets.store.store import PreparedStore
 from mlrfnet_mm.datasets.transforms import read_grey
 
 Reader = Callable[[Path, Sequence[int]], int]  # folder, rows → sum of a pixel each
@@ -159,7 +159,7 @@ def main() -> None:
                 rates['two'].append(sum(pool.map(rate, [way] * 2, [out] * 2, halves)))
         pool.shutdown()
         print(f'{count:,} images in random order, medians of {args.rounds} rounds\n')
-        print('| kept as | bytes an image | warm | cold | warm, two processes |')
+        print('| kept as | bytes per image | warm | cold | warm, two processes |')
         print('|---|---|---|---|---|')
         for way, rates in measured.items():
             files = [path for path in (out / WAYS[way][0]).iterdir() if path.suffix != '.npz']

@@ -1,6 +1,6 @@
 """MLRFNet on CheXpert, the paper's recipe and its policy U-O&U-Z; validation held out of train.csv.
 
-python tools/train.py configs/mlrfnet_chexpert.py
+mlrfnet train configs/mlrfnet_chexpert.py
 
 Data: data/CheXpert or the folder in CHEXPERT_ROOT. Weights: timm's res2net50_26w_4s.in1k.
 Cost: 20 epochs of 6,767 iterations (216,541 images at batch 32); time on a GPU: not run.

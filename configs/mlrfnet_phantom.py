@@ -1,6 +1,6 @@
 """MLRFNet on the generated phantom: the main config, sized down for two CPU cores.
 
-python tools/make_phantom.py --out data/phantom && python tools/train.py configs/mlrfnet_phantom.py
+mlrfnet phantom --out data/phantom && mlrfnet train configs/mlrfnet_phantom.py
 
 Cost: 5 min 49 s of training on two CPU cores (1.2 s an iteration of 32 images).
 Expected: mean AUC 0.900 on the 833 test images (seed 0, `make train`, 2026-11-23); Nodule near 0.6.
@@ -18,9 +18,7 @@ _base_.train_cfg.max_epochs = 4
 _base_.default_hooks.logger.interval = 10
 
 # 64 pixels instead of 224, cut from 72 instead of 256
-_base_.train_dataloader.dataset.pipeline[1].update(scale=72, crop_size=64)
-_base_.val_dataloader.dataset.pipeline[1].update(scale=72, crop_size=64)
-_base_.test_dataloader.dataset.pipeline[1].update(scale=72, crop_size=64)
+_base_.image_size = dict(scale=72, crop_size=64)
 
 _base_.train_dataloader.dataset.data_root = 'data/phantom'
 _base_.val_dataloader.dataset.data_root = 'data/phantom'

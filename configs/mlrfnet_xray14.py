@@ -1,6 +1,6 @@
 """MLRFNet on ChestX-ray14, the paper's recipe on the official split.
 
-python tools/train.py configs/mlrfnet_xray14.py
+mlrfnet train configs/mlrfnet_xray14.py
 
 Data: data/ChestX-ray14 or the folder in XRAY14_ROOT. Weights: timm's res2net50_26w_4s.in1k.
 Cost: 20 epochs of 2,364 iterations (75,619 images at batch 32); time on a GPU: not run.

@@ -6,6 +6,17 @@ collide with one of mmpretrain's. Parts of mmpretrain are borrowed by their owne
 (``type='mmpretrain.Res2Net'``). ``locations`` makes the first look-up import the folder.
 """
 
+from importlib.util import find_spec
+
+_missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain') if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f'mlrfnet_mm needs an OpenMMLab stack, and {", ".join(_missing)} cannot be found. Install '
+        "exactly one of the two: pip install 'mlrfnet-mm[openmmlab]' (mmpretrain, mmengine, "
+        "mmcv-lite) or pip install 'mlrfnet-mm[onedl]' (their maintained fork). They share their "
+        'import names, so both together break each other.'
+    )
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -25,7 +36,7 @@ DATASETS = _registry('dataset', MMENGINE_DATASETS, 'datasets')
 TRANSFORMS = _registry('transform', MMENGINE_TRANSFORMS, 'datasets.transforms')
 MODELS = _registry('model', MMENGINE_MODELS, 'models')
 WEIGHT_INITIALIZERS = _registry('weight initializer', MMENGINE_WEIGHT_INITIALIZERS, 'models')
-METRICS = _registry('metric', MMENGINE_METRICS, 'evaluation')
+METRICS = _registry('metric', MMENGINE_METRICS, 'evaluation.metrics')
 HOOKS = _registry('hook', MMENGINE_HOOKS, 'engine')
 LOOPS = _registry('loop', MMENGINE_LOOPS, 'engine')
 RUNNERS = _registry('runner', MMENGINE_RUNNERS, 'engine')

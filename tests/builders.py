@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 from conftest import ROOT
-from mmengine.config import Config
 from mmengine.registry import DATASETS, RUNNERS
 from torch import nn
 from torch.utils.data import Dataset
 
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions
 from mlrfnet_mm.models import MRFCHead
 
@@ -85,7 +85,7 @@ def small_runner(work_dir, hooks=(), **kwargs):
         dataset=dict(type='Noise'),
         sampler=dict(type='DefaultSampler', shuffle=False),
     )
-    cfg = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py')
+    cfg = read_config(ROOT / 'configs/_base_/default_runtime.py')
     cfg.merge_from_dict(
         dict(
             work_dir=str(work_dir),

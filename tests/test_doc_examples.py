@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -28,7 +29,7 @@ COMMANDS = sorted(
         (command.split()[1], option)
         for path in DOCUMENTS
         for block in re.findall(r'```bash\n(.*?)```', path.read_text(), re.S)
-        for command in re.findall(r'^python tools/.*$', block, re.M)
+        for command in re.findall(r'^(?:mlrfnet \w|python tools/).*$', block, re.M)
         for option in re.findall(r'(?<= |\[)--[a-z-]+', command.split('#')[0])
     }
 )
@@ -60,6 +61,7 @@ def test_names_in_a_document_exist(block):
 
 @pytest.mark.parametrize(('tool', 'option'), COMMANDS)
 def test_options_in_a_document_exist(tool, option):
-    shared = ROOT / 'mlrfnet_mm/engine/launch.py'  # options of train.py and test.py
-    source = (ROOT / tool).read_text() + shared.read_text()
+    folder = ROOT / 'mlrfnet_mm/commands'
+    name = {'make_phantom': 'phantom'}.get(Path(tool).stem, Path(tool).stem)
+    source = (folder / f'{name}.py').read_text() + (folder / 'options.py').read_text()
     assert re.search(rf"'{option}'", source), f'{tool} {option}'

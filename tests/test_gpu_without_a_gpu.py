@@ -6,10 +6,11 @@
 import pytest
 import torch
 from conftest import ROOT
-from mmengine.config import Config
-from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch._subclasses.fake_tensor import FakeTensorMode
+
+from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.models import build_model
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +22,7 @@ def networks():
     """One config for each model, the main ones first."""
     found = {}
     for path in [*MAIN, *ROWS]:
-        model = Config.fromfile(path).model
+        model = read_config(path).model
         model.backbone.pop('init_cfg', None)
         found.setdefault(str(model.to_dict()), pytest.param(model, id=path.stem))
     return list(found.values())
@@ -43,7 +44,7 @@ def pretend(model):
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('config', networks())
 def test_forward_loss_and_prediction(config, dtype):
-    model = MODELS.build(config)
+    model = build_model(config)
     model.head.thr, model.head.topk = None, 1  # how many are above a threshold is not known
     with FakeTensorMode(allow_non_fake_inputs=True):
         pretend(model)
@@ -63,7 +64,7 @@ def test_forward_loss_and_prediction(config, dtype):
 
 
 def test_a_tensor_left_on_the_cpu_is_seen():
-    model = MODELS.build(Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py').model)
+    model = build_model(read_config(ROOT / 'configs/mlrfnet_phantom.py').model)
     model.head.forward = lambda feats: feats[-1].mean((2, 3))[:, :14] + torch.zeros(14)
     with FakeTensorMode(allow_non_fake_inputs=True):
         pretend(model)

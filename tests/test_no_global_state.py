@@ -30,7 +30,7 @@ for path in sorted((root / 'mlrfnet_mm').rglob('*.py')):
     import_module('.'.join(path.relative_to(root).with_suffix('').parts).removesuffix('.__init__'))
 import mlrfnet_mm
 mlrfnet_mm.CXRInferencer
-from mlrfnet_mm.analysis.drawing import save, subplots
+from mlrfnet_mm.reports.output.drawing import save, subplots
 figure, axes = subplots(figsize=(2, 2))
 axes.plot([0, 1])
 save(figure, sys.argv[2] + '/x')

@@ -30,8 +30,16 @@ def test_parts_build_without_an_import(package, run, tmp_path):
 
 def test_import_without_a_stack_says_which_to_install(run, tmp_path):
     # a Python that sees the project but no site-packages
+    run(
+        sys.executable,
+        '-S',
+        '-c',
+        'import mlrfnet_mm',
+        cwd=tmp_path,
+        env=dict(PYTHONPATH=str(ROOT)),
+    )
     process = run(
-        sys.executable, '-S', '-c', 'import mlrfnet_mm', cwd=tmp_path, check=False,
+        sys.executable, '-S', '-c', 'import mlrfnet_mm.registry', cwd=tmp_path, check=False,
         env=dict(PYTHONPATH=str(ROOT)),
     )  # fmt: skip
     assert 'mmengine, mmcv, mmpretrain cannot be found' in process.stderr

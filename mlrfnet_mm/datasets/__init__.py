@@ -1,7 +1,7 @@
 """Data sets: one file each; what their tables share is in ``tables.py``."""
 
-from mlrfnet_mm.datasets.chestxray14 import ChestXray14
-from mlrfnet_mm.datasets.chexpert import CheXpert
-from mlrfnet_mm.datasets.mimic_cxr import MIMICCXR
+from mlrfnet_mm.datasets.chestxray14.dataset import ChestXray14
+from mlrfnet_mm.datasets.chexpert.dataset import CheXpert
+from mlrfnet_mm.datasets.mimic_cxr.dataset import MIMICCXR
 
 __all__ = ['MIMICCXR', 'CheXpert', 'ChestXray14']

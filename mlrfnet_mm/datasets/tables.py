@@ -88,7 +88,7 @@ def table_file(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f'{name}.gz'):
         if path.is_file():
             return path
-    raise FileNotFoundError(f'no {(folder / name).absolute()} (and no .gz beside it).')
+    raise FileNotFoundError(f'no {(folder / name).absolute()} (and no .gz next to it).')
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:

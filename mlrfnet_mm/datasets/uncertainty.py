@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlrfnet_mm.datasets.chexpert_tables import (
+from mlrfnet_mm.datasets.chexpert.tables import (
     FINDINGS,
     POSITIVE,
     SCORED,
@@ -21,8 +21,8 @@ from mlrfnet_mm.datasets.chexpert_tables import (
     VIEWS,
     Xrays,
 )
-from mlrfnet_mm.datasets.draws import LABELS, uniforms
 from mlrfnet_mm.datasets.tables import check_patient_folders, stable_bucket
+from mlrfnet_mm.datasets.transforms.draws import LABELS, uniforms
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 
 POLICIES = {
@@ -124,7 +124,7 @@ def targets(
 class UncertainXrayDataset(XrayDataset):
     """Base of CheXpert and MIMIC-CXR-JPG: label codes in the items, a policy when they are read.
 
-    ``metainfo`` holds, beside dataset and classes, the stamp, ``policy`` and ``views`` as plain
+    ``metainfo`` holds, next to dataset and classes, the stamp, ``policy`` and ``views`` as plain
     strings, and ``scored``: the five classes that CheXpert's evaluation counts.
 
     Args:

@@ -12,8 +12,8 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
-from mlrfnet_mm.datasets.chestxray14_tables import PHANTOM_MANIFEST
-from mlrfnet_mm.datasets.store import MANIFEST, PreparedStore, store_folder
+from mlrfnet_mm.datasets.chestxray14.tables import PHANTOM_MANIFEST
+from mlrfnet_mm.datasets.store.store import MANIFEST, PreparedStore, store_folder
 from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
 
 PART_OF = 'part of '
@@ -31,7 +31,7 @@ class XrayDataset(BaseDataset):
             ``root_variable`` and, if that is not set, ``default_root``.
         stamp: plain strings for ``metainfo``, to stamp numbers with: ``protocol``, ``split``, …
         pipeline: transforms, or their configs in mmpretrain's registry.
-        prepared: folder of a prepared store (``tools/prepare.py``), made from these files at the
+        prepared: folder of a prepared store (``mlrfnet prepare``), made from these files at the
             pipeline's ``scale``. ``None`` takes ``<data_root>/prepared_<scale>`` if it is there and
             the pipeline begins with ``LoadXray`` and has an ``XrayGeometry``; ``False`` takes none.
         test_mode: as in mmengine.

@@ -1,14 +1,14 @@
 """What mmengine lacks for this project: a runner, a loop and hooks over its own."""
 
-from .hooks import (
+from mlrfnet_mm.engine.hooks import (
     FiniteLossHook,
     FuseBatchNormHook,
     PlainCheckpointHook,
     ResumableEarlyStoppingHook,
     SeedDrawsHook,
 )
-from .loops import LossValLoop
-from .runner import SafeRunner
+from mlrfnet_mm.engine.loops import LossValLoop
+from mlrfnet_mm.engine.runner import SafeRunner
 
 __all__ = [
     'FiniteLossHook',

@@ -1,14 +1,12 @@
-"""From command line to runner: what tools/train.py and tools/test.py share."""
+"""From command line to runner: what mlrfnet train and mlrfnet test share."""
 
 import atexit
-import hashlib
 import inspect
 import os
 import sys
 import traceback
-import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations, product
 from pathlib import Path
@@ -19,13 +17,14 @@ from mmengine.registry import DATASETS, RUNNERS
 from mmengine.runner import Runner
 from torch import distributed as dist
 
-from mlrfnet_mm.engine.parts import leaf_datasets, part_class
-from mlrfnet_mm.engine.runner import latest_checkpoint
+from mlrfnet_mm import config_file
+from mlrfnet_mm.engine.parts import leaf_datasets, part_class, set_image_size
 
 # What a runner reads: its own arguments, and the keys that it looks up in the whole config.
 RUNNER_KEYS = {
     *inspect.signature(Runner.__init__).parameters,
     'runner_type',
+    'image_size',
     'custom_imports',
     'compile',
     'activation_checkpointing',
@@ -40,26 +39,29 @@ RUNNER_KEYS = {
 } - {'self', 'cfg'}
 
 
-def add_common_arguments(parser: ArgumentParser) -> None:
-    """Add the options that OpenMMLab's train and test tools have in common."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument('--amp', action='store_true', help='mixed precision; needs a GPU')
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load a checkpoint whose pickle may run code (only from people you trust)',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings over those of the config, as model.head.lam="(0.5,0.3,0.3)"',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
-    # torch.distributed.launch of older torch passes this
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+def read_config(name: str | Path) -> Config:
+    """Read a config: a file, or the name of one that is shipped.
+
+    Raises:
+        FileNotFoundError: neither.
+    """
+    cfg = Config.fromfile(name if Path(name).is_file() else config_file(str(name)))
+    set_image_size(cfg)
+    return cfg
+
+
+def parse_options(options: Sequence[str]) -> dict[str, Any]:
+    """Values of ``--cfg-options``, ``KEY=VALUE`` each, as mmengine reads them.
+
+    Raises:
+        ValueError: another form.
+    """
+    for option in options:
+        if '=' not in option:
+            raise ValueError(f'--cfg-options takes KEY=VALUE, got {option!r}')
+    parser = ArgumentParser()
+    parser.add_argument('options', nargs='*', action=DictAction, default={})
+    return dict(parser.parse_args(list(options)).options) if options else {}
 
 
 def load_config(args: Namespace) -> Config:
@@ -68,18 +70,17 @@ def load_config(args: Namespace) -> Config:
     Raises:
         ValueError: a key that no runner reads.
     """
-    # mmpretrain warns at every start that mmcv-lite has no compiled operators: none are used
-    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    check_keys(cfg, args.cfg_options or (), args.config)
+    cfg = read_config(args.config)
+    options = parse_options(args.cfg_options)
+    check_keys(cfg, options, args.config)
     cfg.launcher = args.launcher
     # command line, then config, then a folder named after the config
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     if args.trust_checkpoint:
         cfg.trust_checkpoint = True
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(options)
+    set_image_size(cfg, override=any(key.split('.')[0] == 'image_size' for key in options))
     return cfg
 
 
@@ -164,7 +165,7 @@ def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
                     '; it is a variable of the config file, already put in place: name the place, '
                     'as train_dataloader.dataset.pipeline'
                 )
-            raise ValueError(f'--cfg-options {option}=…: {key!r} is no key of the runner{hint}')
+            raise ValueError(f'--cfg-options {option}=…: {key!r} is not a key of the runner{hint}')
 
 
 def run_in_order(main: Callable[[], None], tool: str) -> None:
@@ -203,30 +204,3 @@ def run_in_order(main: Callable[[], None], tool: str) -> None:
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that ``runner_type`` names, mmengine's by default."""
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-
-
-def resolve_checkpoint(path: str) -> str:
-    """Return the file itself, or for a work directory its best checkpoint, else its latest.
-
-    Raises:
-        FileNotFoundError: neither is there.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        if '://' not in path and not folder.is_file():
-            raise FileNotFoundError(f'no checkpoint {folder.absolute()}')
-        return path
-    best = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime)
-    latest = str(best[-1]) if best else latest_checkpoint(folder)
-    if latest is None:
-        raise FileNotFoundError(f'no best_*.pth and no last_checkpoint in {folder.absolute()}')
-    return latest
-
-
-def checkpoint_digest(path: str | Path) -> str:
-    """First 12 hexadecimal digits of a checkpoint file's SHA-256; ``''`` where it is no local file.
-
-    It ties predictions, calibration and thresholds to the weights that they are of.
-    """
-    path = Path(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ''

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mmpretrain.registry  # noqa: F401  registers mmpretrain's scope
-from mmengine.registry import Registry
+from mmengine.config import Config
+from mmengine.registry import TRANSFORMS, Registry
 
 import mlrfnet_mm.registry  # noqa: F401  registers this project's
+from mlrfnet_mm.datasets.transforms import XrayGeometry
 
 
 def part_class(root: Registry, kind: Any, scope: str | None = None) -> type | None:
@@ -42,6 +44,48 @@ def is_part(root: Registry, kind: Any, scope: str | None, *classes: type) -> boo
     """Whether ``type=kind`` is one of the classes or a subclass."""
     found = part_class(root, kind, scope)
     return isinstance(found, type) and issubclass(found, classes)
+
+
+def set_image_size(cfg: Config, override: bool = False) -> None:
+    """Give every ``XrayGeometry`` of the loaders the size in ``cfg.image_size``.
+
+    An int is the side of what the network sees, cut from images of 8 / 7 of it, as 224 from 256;
+    ``dict(scale=…, crop_size=…)`` says both.
+
+    Args:
+        cfg: the config; without ``image_size`` it stays as it is.
+        override: replace sizes that a pipeline has of its own, as the command line does; else
+            those stand.
+
+    Raises:
+        ValueError: another form.
+    """
+    size = cfg.get('image_size')
+    if size is None:
+        return
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        size = dict(scale=round(size * 8 / 7), crop_size=size)
+    if not isinstance(size, Mapping) or set(size) != {'scale', 'crop_size'}:
+        raise ValueError(
+            f'image_size must be a positive int or dict(scale=..., crop_size=...), got {size!r}'
+        )
+    scope = cfg.get('default_scope', 'mmpretrain')
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader') or {}
+        for data in leaf_datasets(loader.get('dataset')):
+            for step in data.get('pipeline', ()) if isinstance(data, Mapping) else ():
+                if is_part(TRANSFORMS, step.get('type'), scope, XrayGeometry):
+                    step.update({k: v for k, v in size.items() if override or k not in step})
+
+
+def crop_size(cfg: Config) -> int:
+    """Side of the image that the network sees, as the test pipeline says; 224 if it does not."""
+    loader = cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}
+    for data in leaf_datasets(loader.get('dataset')):
+        for step in data.get('pipeline', ()) if isinstance(data, Mapping) else ():
+            if 'crop_size' in step:
+                return int(step['crop_size'])
+    return 224
 
 
 def leaf_datasets(dataset: Any) -> Iterator[Any]:

@@ -1,119 +1,32 @@
 """mmengine's Runner with gaps closed: unsafe loading, half-written files, kills, CPU processes."""
 
 import os
-import pickle
 import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
 from filelock import FileLock, Timeout
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.dist import barrier, is_distributed, is_main_process, master_only
+from mmengine.dist import is_distributed, is_main_process, master_only
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mlrfnet_mm.engine.hooks import not_finite
+from mlrfnet_mm.engine.checkpoint import (
+    check_plain,
+    latest_checkpoint,
+    local_file,
+    not_finite,
+    torch_load_mode,
+)
 from mlrfnet_mm.engine.machine import complete_loader, describe
+from mlrfnet_mm.engine.parts import crop_size, set_image_size
+from mlrfnet_mm.models.channels import fill_in_channels
 from mlrfnet_mm.registry import RUNNERS
 
-FORCE_ON = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-FORCE_OFF = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
-SAVED = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
 PART = re.compile(r'(?:(?:best_.+_)?(?:epoch|iter)_\d+)\.pth\.part')  # of a save that was killed
-
-
-@contextmanager
-def torch_load_mode(weights_only: bool) -> Iterator[None]:
-    """Decide, for the calls within, whether ``torch.load`` may run what a pickle calls.
-
-    torch reads these two variables at each call. The first wins over the caller's argument (the
-    onedl fork of mmengine falls back to ``weights_only=False``); the second is for callers that
-    pass none (upstream).
-    """
-    saved = {name: os.environ.pop(name, None) for name in (FORCE_ON, FORCE_OFF)}
-    os.environ[FORCE_ON if weights_only else FORCE_OFF] = '1'
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def check_plain(path: str) -> None:
-    """Refuse a checkpoint file that needs more than torch's own list of harmless types.
-
-    Only structure is read, no tensor. The check stands by itself as the onedl fork loads with a
-    list of its own, which has ``getattr`` on it.
-
-    Raises:
-        RuntimeError: the file needs more, or is not a checkpoint.
-    """
-    try:
-        with torch_load_mode(weights_only=True), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of pickle protocols
-            torch.load(path, map_location='meta', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError, OSError) as error:
-        # torch's own text recommends to switch the protection off: only its reason is passed on
-        lines = [line.strip() for line in re.split(r'[\n:]', str(error))]
-        words = re.compile('global|operand|function|class|block', re.IGNORECASE)
-        told = [line for line in lines if len(line.split()) > 1 and words.search(line)]
-        with open(path, 'rb') as file:
-            a_pickle = file.read(2) in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
-        if not (a_pickle and told and isinstance(error, pickle.UnpicklingError)):
-            reason = f'{type(error).__name__}: {error}'.partition('\n')[0].partition(
-                '. In PyTorch'
-            )[0]
-            raise RuntimeError(f'{path} is damaged or not a torch checkpoint: {reason}') from None
-        raise RuntimeError(
-            f'{path} holds more than weights and plain values, and was not loaded, as such a file '
-            'can run code. If it is an older checkpoint and you trust who made it, pass '
-            f'--trust-checkpoint (config: trust_checkpoint=True). What it asks for: {told[-1]}'
-        ) from None
-
-
-def latest_checkpoint(work_dir: str | Path) -> str | None:
-    """Return the latest checkpoint of a training in a folder, or None.
-
-    ``last_checkpoint`` names it; a kill can leave that file empty or one checkpoint behind, and
-    then the highest epoch or iteration counts.
-    """
-    folder = Path(work_dir)
-    name = folder / 'last_checkpoint'
-    if name.is_file() and (path := name.read_text().strip()):
-        return path
-    files = [(int(m[1]), p) for p in folder.glob('*.pth') if (m := SAVED.fullmatch(p.name))]
-    return str(max(files)[1]) if files else None
-
-
-def local_file(path: str) -> str:
-    """Download a checkpoint at a web address, once; a path stays as it is.
-
-    So that it can be checked before it is loaded.
-
-    Raises:
-        ValueError: an address of another kind.
-    """
-    if '://' not in path:
-        return path
-    if not path.startswith(('http://', 'https://')):
-        raise ValueError(
-            f'a checkpoint is a file or an http(s) address, got {path}: download it, or trust it '
-            '(--trust-checkpoint)'
-        )
-    cached = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(path).path).name)
-    if not cached.is_file():
-        if is_main_process():
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(path, str(cached), progress=False)
-        barrier()
-    return str(cached)
 
 
 @RUNNERS.register_module()
@@ -133,12 +46,20 @@ class SafeRunner(Runner):
     - Several processes run without a GPU too (gloo); mmengine selects a CUDA device regardless.
     - What a data loader's config leaves open (``num_workers``, ``persistent_workers``,
       ``pin_memory``) is chosen for the machine, and the log says how.
+    - ``image_size`` of the config goes to the loaders' ``XrayGeometry``; ``in_channels=None`` of
+      neck and head becomes what the backbone gives, before the optimizer sees the model.
     - ``channels_last=True`` in the config lays out the convolutions' weights that way, and the
       features follow; on GPUs only. (``compile=True`` is mmengine's own.)
     """
 
     _load_from: str | None
     _has_loaded: bool
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> Runner:
+        """Build from a config, whose ``image_size`` goes to the loaders first."""
+        set_image_size(cfg)
+        return super().from_cfg(cfg)
 
     @property
     def trusting(self) -> bool:
@@ -252,6 +173,8 @@ class SafeRunner(Runner):
             ValueError: channels-last without a GPU.
         """
         self.logger.info(describe())
+        if isinstance(model, dict):
+            model = self.cfg.model = ConfigDict(fill_in_channels(model, crop_size(self.cfg)))
         built = super().build_model(model)
         if not self.cfg.get('channels_last', False):
             return built

@@ -1,8 +1,8 @@
-"""Functions on arrays first, thin mmengine metrics over them."""
+"""Functions on numpy arrays; mmengine's metrics over them are in ``metrics/``, imported apart."""
 
-from .auc import auc_table, mean_defined, roc_auc
-from .average_precision import average_precision
-from .bootstrap import (
+from mlrfnet_mm.evaluation.areas.auc import auc_table, mean_defined, roc_auc
+from mlrfnet_mm.evaluation.areas.average_precision import average_precision
+from mlrfnet_mm.evaluation.areas.bootstrap import (
     bootstrap_areas,
     bootstrap_auc,
     bootstrap_p,
@@ -12,26 +12,29 @@ from .bootstrap import (
     percentile_interval,
     too_few_patients,
 )
-from .calibration import Calibration, fit_calibration
-from .delong import delong_interval, delong_test
-from .holm import holm
-from .metrics import MeanLoss, MultiLabelAUC, StudyAUC
-from .predictions import Predictions
-from .reliability import Reliability, brier_score, calibration_error, reliability_curve
-from .shared_findings import SharedAUC, SharedStudyAUC, shared_findings
-from .threshold_file import Thresholds
-from .thresholds import OperatingPoints, choose_thresholds, confusion_metrics, operating_points
+from mlrfnet_mm.evaluation.areas.delong import delong_interval, delong_test
+from mlrfnet_mm.evaluation.areas.holm import holm
+from mlrfnet_mm.evaluation.calibration.fit import Calibration, fit_calibration
+from mlrfnet_mm.evaluation.calibration.reliability import (
+    Reliability,
+    brier_score,
+    calibration_error,
+    reliability_curve,
+)
+from mlrfnet_mm.evaluation.files.predictions import Predictions
+from mlrfnet_mm.evaluation.thresholds.choose import (
+    OperatingPoints,
+    choose_thresholds,
+    confusion_metrics,
+    operating_points,
+)
+from mlrfnet_mm.evaluation.thresholds.file import Thresholds
 
 __all__ = [
     'Calibration',
-    'MeanLoss',
-    'MultiLabelAUC',
     'OperatingPoints',
     'Predictions',
     'Reliability',
-    'SharedAUC',
-    'SharedStudyAUC',
-    'StudyAUC',
     'Thresholds',
     'auc_table',
     'average_precision',
@@ -54,6 +57,5 @@ __all__ = [
     'percentile_interval',
     'reliability_curve',
     'roc_auc',
-    'shared_findings',
     'too_few_patients',
 ]

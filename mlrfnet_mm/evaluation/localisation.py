@@ -16,7 +16,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .bootstrap import patient_weights
+from mlrfnet_mm.evaluation.areas.bootstrap import patient_weights
 
 LEVELS = (60 / 255, 180 / 255)
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)

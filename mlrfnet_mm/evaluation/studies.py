@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from .auc import mean_defined
+from mlrfnet_mm.evaluation.areas.auc import mean_defined
 
 POOLS = {'max': np.maximum, 'mean': np.add}
 

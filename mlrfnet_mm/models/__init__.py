@@ -13,13 +13,14 @@
                                                              loss: mlrfnet_mm.BiasedFocalLoss
 """
 
-from .data_preprocessor import XrayDataPreprocessor
-from .heads import MRFCHead
-from .lite0_pretrained import Lite0Pretrained
-from .losses import BiasedFocalLoss, MaskedLoss
-from .necks import ECANeck
-from .pretrained import TimmPretrained
-from .ten_crop import TenCropClassifier
+from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
+from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
+from mlrfnet_mm.models.channels import build_model, fill_in_channels
+from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
+from mlrfnet_mm.models.heads import MRFCHead
+from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss
+from mlrfnet_mm.models.necks import ECANeck
+from mlrfnet_mm.models.ten_crop import TenCropClassifier
 
 __all__ = [
     'BiasedFocalLoss',
@@ -30,4 +31,6 @@ __all__ = [
     'TenCropClassifier',
     'TimmPretrained',
     'XrayDataPreprocessor',
+    'build_model',
+    'fill_in_channels',
 ]

@@ -35,3 +35,18 @@ def check_levels(feats: Sequence[Tensor], in_channels: Sequence[int], part: str)
         f'model.{part} {what}: set model.{part}.in_channels={found} (it is {tuple(in_channels)}), '
         'or model.backbone.out_indices'
     )
+
+
+def known_channels(in_channels: Sequence[int] | None, part: str) -> tuple[int, ...]:
+    """The numbers as a tuple.
+
+    Raises:
+        ValueError: None, which only a config may say that is built as a whole.
+    """
+    if in_channels is None:
+        raise ValueError(
+            f'model.{part}.in_channels=None is filled in by mlrfnet_mm.SafeRunner '
+            "(runner_type='mlrfnet_mm.SafeRunner') or mlrfnet_mm.models.build_model; elsewhere set "
+            "the channels of the backbone's levels, as (512, 1024, 2048)"
+        )
+    return tuple(in_channels)

@@ -10,7 +10,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from mlrfnet_mm.datasets import CheXpert
-from mlrfnet_mm.datasets.chexpert_tables import (
+from mlrfnet_mm.datasets.chexpert.tables import (
     FINDINGS,
     POSITIVE,
     SCORED,
@@ -19,9 +19,9 @@ from mlrfnet_mm.datasets.chexpert_tables import (
     read_split,
     read_table,
 )
-from mlrfnet_mm.datasets.image_files import SOURCES
-from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
-from mlrfnet_mm.datasets.preparation import prepare_store
+from mlrfnet_mm.datasets.store.preparation import prepare_store
+from mlrfnet_mm.datasets.store.sources import SOURCES
+from mlrfnet_mm.phantom import write_chexpert_phantom
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'metadata' / 'CheXpert'
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason='the CheXpert tables are not at hand')
@@ -141,7 +141,7 @@ def test_counts_of_the_training_table(published):
 
 @needs_real
 def test_a_study_has_one_label_a_class(published):
-    """What evaluation per study stands on."""
+    """What evaluation per study is based on."""
     for rows in published.values():
         labels = {}
         for r in rows:

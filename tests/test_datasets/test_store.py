@@ -20,10 +20,16 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from mlrfnet_mm.datasets import ChestXray14, preparation, store, xray_dataset
-from mlrfnet_mm.datasets.image_files import chestxray14_images
-from mlrfnet_mm.datasets.preparation import locked, prepare_store, verify_store
-from mlrfnet_mm.datasets.store import IMAGES, MANIFEST, PreparedStore, store_folder
+from mlrfnet_mm.datasets import ChestXray14, xray_dataset
+from mlrfnet_mm.datasets.store import preparation, store
+from mlrfnet_mm.datasets.store.preparation import locked, prepare_store, verify_store
+from mlrfnet_mm.datasets.store.sources import chestxray14_images
+from mlrfnet_mm.datasets.store.store import (
+    IMAGES,
+    MANIFEST,
+    PreparedStore,
+    store_folder,
+)
 from mlrfnet_mm.datasets.transforms import fit, read_grey
 
 SIZE = 40
@@ -137,7 +143,7 @@ def test_other_files_are_refused_and_redone(root, damage):
     prepare(root)
     image = sorted(root.glob('images/*.png'))[0]
     damage(image)
-    with pytest.raises(ValueError, match=rf'{image.name} has changed since.*prepare.py again'):
+    with pytest.raises(ValueError, match=rf'{image.name} has changed since.*mlrfnet prepare again'):
         [dataset(root, split=split) for split in ('train', 'val', 'test')]
     reader = PreparedStore(store_folder(root, SIZE))
     before = reader.image(5)
@@ -229,7 +235,7 @@ def test_killed_at_ten_moments(root):
         time.sleep(rng.uniform(0, whole / 2))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        if (out / MANIFEST).exists():  # finished between two kills: begin anew
+        if (out / MANIFEST).exists():  # finished between two kills: begin again
             verify_store(root, out)
             shutil.rmtree(out)
     prepare(root)

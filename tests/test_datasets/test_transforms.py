@@ -17,7 +17,6 @@ from scipy import stats
 from torchvision.transforms.functional import ten_crop
 
 from mlrfnet_mm.datasets import ChestXray14
-from mlrfnet_mm.datasets.draws import CONTRAST, GEOMETRY, LABELS, uniforms
 from mlrfnet_mm.datasets.transforms import (
     LoadXray,
     XrayContrast,
@@ -27,6 +26,7 @@ from mlrfnet_mm.datasets.transforms import (
     read_grey,
 )
 from mlrfnet_mm.datasets.transforms.contrast import contrast_table
+from mlrfnet_mm.datasets.transforms.draws import CONTRAST, GEOMETRY, LABELS, uniforms
 from mlrfnet_mm.datasets.transforms.geometry import Placement, place
 
 SAMPLE = Path(__file__).resolve().parents[2].parent / 'shared/data/ChestX-ray14-sample'

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from builders import small_runner
 from conftest import ROOT
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
 
 from mlrfnet_mm.datasets import ChestXray14
+from mlrfnet_mm.engine.launch import read_config
 
 pytestmark = pytest.mark.slow
 
-PIPELINE = Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py').train_dataloader.dataset.pipeline
+PIPELINE = read_config(ROOT / 'configs/mlrfnet_phantom.py').train_dataloader.dataset.pipeline
 KEPT = 6  # images of the training split
 
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from builders import EARLY, small_runner
 
-from mlrfnet_mm.analysis.curves import last_course, read_scalars
-from mlrfnet_mm.engine.runner import latest_checkpoint
+from mlrfnet_mm.engine.checkpoint import latest_checkpoint
+from mlrfnet_mm.reports.curves import last_course, read_scalars
 
 pytestmark = pytest.mark.slow
 

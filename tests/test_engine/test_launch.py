@@ -5,7 +5,8 @@ import pytest
 from conftest import ROOT
 from mmengine.config import Config
 
-from mlrfnet_mm.engine.launch import check_keys, check_validation_data, resolve_checkpoint
+from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
+from mlrfnet_mm.engine.launch import check_keys, check_validation_data
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_helper_variables_of_a_config_are_fine():
     [
         ('train_cgf.max_epochs', "did you mean 'train_cfg'"),
         ('train_pipeline', 'variable of the config file'),
-        ('epochs', "'epochs' is no key of the runner"),
+        ('epochs', "'epochs' is not a key of the runner"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(option, message):

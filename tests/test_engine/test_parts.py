@@ -6,7 +6,7 @@ from mmpretrain.models import ImageClassifier
 
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.engine.parts import is_part, leaf_datasets, part_class
-from mlrfnet_mm.evaluation import MultiLabelAUC, StudyAUC
+from mlrfnet_mm.evaluation.metrics import MultiLabelAUC, StudyAUC
 from mlrfnet_mm.registry import METRICS as OURS
 
 

@@ -13,8 +13,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
+from mlrfnet_mm.engine.checkpoint import FORCE_OFF, FORCE_ON, check_plain, torch_load_mode
 from mlrfnet_mm.engine.hooks import FiniteLossHook
-from mlrfnet_mm.engine.runner import FORCE_OFF, FORCE_ON, check_plain, torch_load_mode
 
 
 @pytest.fixture(scope='module')

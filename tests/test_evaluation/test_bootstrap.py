@@ -14,7 +14,7 @@ from mlrfnet_mm.evaluation import (
     percentile_interval,
     roc_auc,
 )
-from mlrfnet_mm.evaluation import bootstrap as module
+from mlrfnet_mm.evaluation.areas import bootstrap as module
 
 
 def draw(n=300, k=4, ties=False, unknown=False, seed=0):

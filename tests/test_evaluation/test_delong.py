@@ -7,7 +7,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.evaluation import bootstrap_auc, delong_interval, delong_test, holm
-from mlrfnet_mm.evaluation.delong import delong_covariance
+from mlrfnet_mm.evaluation.areas.delong import delong_covariance
 
 
 def has_proc():

@@ -5,7 +5,8 @@ from conftest import Evil
 from mmpretrain.structures import DataSample
 from sklearn.metrics import roc_auc_score
 
-from mlrfnet_mm.evaluation import MeanLoss, MultiLabelAUC, Predictions
+from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.evaluation.metrics import MeanLoss, MultiLabelAUC
 
 META = dict(
     classes=('Edema', 'Hernia', 'Mass'), dataset='ChestX-ray14', protocol='official', split='test'

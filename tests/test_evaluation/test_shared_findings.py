@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from mlrfnet_mm.datasets.chestxray14_tables import FINDINGS as NIH
-from mlrfnet_mm.datasets.chexpert_tables import FINDINGS as CHEXPERT
-from mlrfnet_mm.datasets.chexpert_tables import SCORED
-from mlrfnet_mm.evaluation import Predictions, SharedAUC, SharedStudyAUC, roc_auc, shared_findings
+from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS as NIH
+from mlrfnet_mm.datasets.chexpert.tables import FINDINGS as CHEXPERT
+from mlrfnet_mm.datasets.chexpert.tables import SCORED
+from mlrfnet_mm.evaluation import Predictions, roc_auc
+from mlrfnet_mm.evaluation.metrics import SharedAUC, SharedStudyAUC, shared_findings
 
 SEVEN = {
     'Atelectasis',

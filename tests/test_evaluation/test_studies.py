@@ -8,10 +8,11 @@ import torch
 from mmpretrain.structures import DataSample
 from sklearn.metrics import roc_auc_score
 
-from mlrfnet_mm.analysis.pairing import aligned, load_predictions
-from mlrfnet_mm.analysis.statistics import evaluate_predictions
-from mlrfnet_mm.evaluation import Predictions, StudyAUC
+from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.evaluation.files.pairing import aligned, load_predictions
+from mlrfnet_mm.evaluation.metrics import StudyAUC
 from mlrfnet_mm.evaluation.studies import pool_studies
+from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
 CLASSES = ('No Finding', 'Edema', 'Fracture', 'Atelectasis', 'Pneumonia')
 META = dict(
@@ -112,7 +113,7 @@ def test_keys_are_per_study_and_the_mean_is_over_the_scored():
 
 def test_the_table_has_all_readings_side_by_side(monkeypatch):
     said = []
-    module = sys.modules['mlrfnet_mm.evaluation.metrics']
+    module = sys.modules['mlrfnet_mm.evaluation.metrics.metrics']
     monkeypatch.setattr(module, 'print_log', lambda text, **_: said.append(text))
     rows = make()
     result = evaluate(to_samples(rows))

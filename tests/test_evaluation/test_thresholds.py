@@ -14,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from mlrfnet_mm.evaluation import Predictions, choose_thresholds, operating_points, patient_weights
-from mlrfnet_mm.evaluation.thresholds import (
+from mlrfnet_mm.evaluation.thresholds.choose import (
     METRICS,
     confusion_counts,
     confusion_metrics,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlrfnet_mm.analysis.tables import Table
 from mlrfnet_mm.evaluation import Calibration, Predictions, Thresholds
-from mlrfnet_mm.evaluation.whole_files import write_text
+from mlrfnet_mm.evaluation.files.whole_files import write_text
+from mlrfnet_mm.reports.output.tables import Table
 
 ONE = dict(classes=('A',), stamp='s')
 PREDICTIONS = Predictions(

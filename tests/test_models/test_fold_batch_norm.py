@@ -1,11 +1,11 @@
 import pytest
 import torch
 from conftest import ROOT
-from mmengine.config import Config
-from mmengine.registry import MODELS
 from timm.layers import BatchNormAct2d
 from torch import nn
 
+from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.models import build_model
 from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -18,7 +18,7 @@ def every_backbone():
     """One model config for each backbone of the shipped configs."""
     models = {}
     for path in CONFIGS:
-        model = Config.fromfile(path).model
+        model = read_config(path).model
         model.backbone.pop('init_cfg', None)
         models.setdefault(str(model.backbone), pytest.param(model, id=path.stem))
     return list(models.values())
@@ -39,7 +39,7 @@ def after_a_training(model):
 
 @pytest.mark.parametrize('config', every_backbone())
 def test_every_shipped_backbone_computes_the_same(config):
-    model = after_a_training(MODELS.build(config))
+    model = after_a_training(build_model(config))
     image = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = model(image)

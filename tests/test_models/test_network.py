@@ -4,15 +4,16 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.analysis import get_model_complexity_info
-from mmengine.config import Config
-from mmpretrain.registry import MODELS
+
+from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.models import build_model
 
 
 @pytest.fixture(scope='module')
 def model():
-    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
+    cfg = read_config(ROOT / 'configs/mlrfnet_xray14.py')
     cfg.model.backbone.init_cfg = None
-    return MODELS.build(cfg.model).eval()
+    return build_model(cfg.model).eval()
 
 
 def test_parameters(model):

@@ -4,11 +4,11 @@ import pytest
 import timm
 import torch
 from conftest import ROOT, Evil
-from mmengine.config import Config
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from safetensors.torch import save_file
 
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.models import TimmPretrained
 
 pytestmark = pytest.mark.slow
@@ -170,7 +170,7 @@ MORE = {'convnext': (1, 2, 3), 'swin': (1, 2, 3), 'efficientnet': (2, 3, 4)}  # 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: f'{p.parent.name}/{p.stem}')
 def test_weights_come_from_timm_strictly_or_from_a_package(path):
-    init_cfg = Config.fromfile(path).model.backbone.init_cfg
+    init_cfg = read_config(path).model.backbone.init_cfg
     if init_cfg is not None:
         assert init_cfg.type in ('mlrfnet_mm.TimmPretrained', 'mlrfnet_mm.Lite0Pretrained')
         assert init_cfg.get('checkpoint') in [*timm.list_pretrained(), None]
@@ -202,7 +202,7 @@ def as_microsoft_has_it(weights):
 @pytest.mark.parametrize('row', MORE)
 def test_the_other_backbones_have_timm_s_weights_and_features(row, tmp_path, monkeypatch):
     monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
-    config = Config.fromfile(ROOT / f'configs/ablations/backbones/{row}.py').model.backbone
+    config = read_config(ROOT / f'configs/ablations/backbones/{row}.py').model.backbone
     changes = [dict, as_microsoft_has_it] if row == 'swin' else [dict]
     x = torch.randn(2, 3, 224, 224)
     for change in changes:
@@ -220,7 +220,7 @@ def test_the_other_backbones_have_timm_s_weights_and_features(row, tmp_path, mon
 @pytest.mark.parametrize('fault', ['missing', 'unexpected', 'shape'])
 def test_a_published_file_that_does_not_fit_is_refused(row, fault, tmp_path, monkeypatch):
     monkeypatch.setenv('MLRFNET_WEIGHTS', str(tmp_path))
-    config = Config.fromfile(ROOT / f'configs/ablations/backbones/{row}.py').model.backbone
+    config = read_config(ROOT / f'configs/ablations/backbones/{row}.py').model.backbone
 
     def spoil(weights):
         key = next(

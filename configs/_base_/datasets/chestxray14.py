@@ -1,11 +1,10 @@
 # ChestX-ray14 with the paper's augmentation (section IV-C): resize 256, crop 224, flip, rotation by
 # up to 5 degrees, contrast by up to 10 %. Hue and saturation do nothing to a grey image: left out.
+image_size = 224  # cut from 256; for all three loaders, as --cfg-options image_size=320
 train_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
     dict(
         type='mlrfnet_mm.XrayGeometry',
-        scale=256,
-        crop_size=224,
         crop='random',
         flip=0.5,
         rotate=5.0,
@@ -15,7 +14,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
-    dict(type='mlrfnet_mm.XrayGeometry', scale=256, crop_size=224),
+    dict(type='mlrfnet_mm.XrayGeometry'),
     dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
 ]
 

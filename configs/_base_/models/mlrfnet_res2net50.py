@@ -16,11 +16,11 @@ model = dict(
         out_indices=(1, 2, 3),  # U2, U3, U4
         init_cfg=dict(type='mlrfnet_mm.TimmPretrained', checkpoint='res2net50_26w_4s.in1k'),
     ),
-    neck=dict(type='mlrfnet_mm.ECANeck', in_channels=(512, 1024, 2048), kernel_size=3),
+    neck=dict(type='mlrfnet_mm.ECANeck', in_channels=None, kernel_size=3),
     head=dict(
         type='mlrfnet_mm.MRFCHead',
         num_classes=14,
-        in_channels=(512, 1024, 2048),
+        in_channels=None,  # found by a look at the backbone; numbers are checked
         lam=(0.5, 0.3, 0.1),
         temperature=99.0,
         loss=dict(type='mlrfnet_mm.BiasedFocalLoss', alpha=0.4, gamma=2.0, shift=0.2),

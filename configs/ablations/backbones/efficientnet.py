@@ -4,4 +4,3 @@ _base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', model_name='efficie
 _base_.model.backbone.update(features_only=True, out_indices=(2, 3, 4))
 _base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
 _base_.model.backbone.init_cfg.checkpoint = 'efficientnet_b0.ra_in1k'
-_base_.model.neck.in_channels = _base_.model.head.in_channels = (40, 112, 320)

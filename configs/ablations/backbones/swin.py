@@ -5,4 +5,3 @@ _base_.model.backbone.update(feature_cls='getter', strict_img_size=False)  # (N,
 _base_.model.backbone.update(model_name='swin_tiny_patch4_window7_224', out_indices=(1, 2, 3))
 _base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
 _base_.model.backbone.init_cfg.checkpoint = 'swin_tiny_patch4_window7_224.ms_in1k'
-_base_.model.neck.in_channels = _base_.model.head.in_channels = (192, 384, 768)

@@ -4,4 +4,3 @@ _base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', model_name='densene
 _base_.model.backbone.update(features_only=True, out_indices=(2, 3, 4))
 _base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
 _base_.model.backbone.init_cfg.checkpoint = 'densenet121.tv_in1k'
-_base_.model.neck.in_channels = _base_.model.head.in_channels = (512, 1024, 1024)

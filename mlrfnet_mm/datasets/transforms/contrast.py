@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mlrfnet_mm.datasets.draws import CONTRAST, uniforms
+from mlrfnet_mm.datasets.transforms.draws import CONTRAST, uniforms
 from mlrfnet_mm.registry import TRANSFORMS
 
 LEVELS = np.arange(256, dtype=np.uint8)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mlrfnet_mm.datasets.draws import GEOMETRY, uniforms
+from mlrfnet_mm.datasets.transforms.draws import GEOMETRY, uniforms
 from mlrfnet_mm.datasets.transforms.loading import check_grey
 from mlrfnet_mm.registry import TRANSFORMS
 

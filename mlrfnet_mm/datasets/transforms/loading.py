@@ -13,7 +13,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
-from mlrfnet_mm.datasets.image_header import (
+from mlrfnet_mm.datasets.reading.image_header import (
     JPEG,
     PNG,
     TIFF,
@@ -34,7 +34,7 @@ def _say(kind: str, name: str, what_is_done: str) -> None:
     """Warn of a kind of file once in a process, naming the first."""
     if kind not in _said:
         _said.add(kind)
-        text = f'{name}: {kind}; {what_is_done}. Said once; others of the kind are read alike.'
+        text = f'{name}: {kind}; {what_is_done}. Shown once per kind.'
         print_log(text, logger='current', level=logging.WARNING)
 
 

@@ -1,5 +1,5 @@
 """Classification heads, in mmpretrain's sense."""
 
-from .mrfc_head import MRFCHead
+from mlrfnet_mm.models.heads.mrfc_head import MRFCHead
 
 __all__ = ['MRFCHead']

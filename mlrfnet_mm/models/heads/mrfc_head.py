@@ -9,7 +9,7 @@ import torch
 from mmpretrain.models import MultiLabelClsHead
 from torch import Tensor, nn
 
-from mlrfnet_mm.models.levels import check_levels
+from mlrfnet_mm.models.levels import check_levels, known_channels
 from mlrfnet_mm.registry import MODELS
 
 
@@ -43,7 +43,8 @@ class MRFCHead(MultiLabelClsHead):
 
     Args:
         num_classes: number K of findings.
-        in_channels: channels of the levels, high resolution first; any number of levels.
+        in_channels: channels of the levels, high resolution first; any number of levels. In a
+            config, None is what the part before gives, as in :class:`ECANeck`.
         lam: weight of each level's residual term, as many as levels; a float serves all.
         temperature: T of eq. 2; ``None`` takes the exact maximum.
         normalize_weight: divide the scores by the norm of their class's weights, as CSRA does.
@@ -62,7 +63,7 @@ class MRFCHead(MultiLabelClsHead):
     def __init__(
         self,
         num_classes: int = 14,
-        in_channels: Sequence[int] = (512, 1024, 2048),
+        in_channels: Sequence[int] | None = (512, 1024, 2048),
         lam: Sequence[float] | float = (0.5, 0.3, 0.1),
         temperature: float | None = 99.0,
         normalize_weight: bool = False,
@@ -78,7 +79,7 @@ class MRFCHead(MultiLabelClsHead):
             init_cfg=init_cfg or dict(type='Normal', layer='Conv2d', std=0.01),
         )
         self.num_classes = num_classes
-        self.in_channels = tuple(in_channels)
+        self.in_channels = known_channels(in_channels, 'head')
         self.lam = (lam,) * len(self.in_channels) if isinstance(lam, int | float) else tuple(lam)
         if not self.in_channels or len(self.lam) != len(self.in_channels):
             raise ValueError(

@@ -1,6 +1,6 @@
 """Losses over logits (N, K)."""
 
-from .biased_focal_loss import BiasedFocalLoss, biased_focal_loss
-from .masked_loss import MaskedLoss
+from mlrfnet_mm.models.losses.biased_focal_loss import BiasedFocalLoss, biased_focal_loss
+from mlrfnet_mm.models.losses.masked_loss import MaskedLoss
 
 __all__ = ['BiasedFocalLoss', 'MaskedLoss', 'biased_focal_loss']

@@ -35,7 +35,7 @@ def biased_focal_loss(
         alpha: weight of the positive term; 1 - alpha is that of the negative one.
         gamma: focusing exponent, the paper's beta.
         shift: s of eq. 4. A negative with p < s gets no gradient, so the scores of absent findings
-            crowd near s and are no probabilities: calibrate before reading them as such.
+            crowd near s and are not probabilities: calibrate before reading them as such.
         shift_log: take log(1 - p_s) in the negative term, as asymmetric loss does; eq. 3 has the
             unshifted log(1 - p).
 

@@ -1,5 +1,5 @@
 """Necks: tuple of feature maps to tuple of feature maps."""
 
-from .eca_neck import ECANeck
+from mlrfnet_mm.models.necks.eca_neck import ECANeck
 
 __all__ = ['ECANeck']

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mlrfnet_mm.models.levels import check_levels
+from mlrfnet_mm.models.levels import check_levels, known_channels
 from mlrfnet_mm.registry import MODELS
 
 
@@ -50,7 +50,8 @@ class ECANeck(BaseModule):
     """Apply :class:`ECA` to each level; shapes stay as they are.
 
     Args:
-        in_channels: channels of the backbone's levels, in the backbone's order.
+        in_channels: channels of the backbone's levels, in the backbone's order. In a config, None
+            is what the backbone gives: see :func:`~mlrfnet_mm.models.channels.fill_in_channels`.
         kernel_size: 3 in the paper; ``None`` takes ECA-Net's :func:`adaptive_kernel_size`.
         init_cfg: mmengine's initialisation config.
 
@@ -61,12 +62,12 @@ class ECANeck(BaseModule):
 
     def __init__(
         self,
-        in_channels: Sequence[int] = (512, 1024, 2048),
+        in_channels: Sequence[int] | None = (512, 1024, 2048),
         kernel_size: int | None = 3,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        self.in_channels = tuple(in_channels)
+        self.in_channels = known_channels(in_channels, 'neck')
         self.levels = nn.ModuleList(
             ECA(adaptive_kernel_size(c) if kernel_size is None else kernel_size)
             for c in self.in_channels

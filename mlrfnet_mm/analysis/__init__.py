@@ -1,1 +1,0 @@
-"""Reads predictions, logs and checkpoints; training never imports it."""

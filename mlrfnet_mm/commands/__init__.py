@@ -1,0 +1,81 @@
+"""The command line: ``mlrfnet COMMAND …``, or ``python -m mlrfnet_mm COMMAND …``.
+
+One module per command, imported when it is called; what computes is imported when the options are
+read, so that ``--help`` does not wait for torch.
+"""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = dict(
+    train='train a model',
+    test='test a checkpoint, on its own data or on other data',
+    evaluate='areas under curves with intervals, thresholds, two models compared',
+    calibrate='calibration and thresholds from validation predictions',
+    plot='ROC, precision-recall and reliability curves; loss over the epochs',
+    report='one page about a training',
+    predict='predict image files, with heat maps and reports',
+    localise='score heat maps against boxes',
+    ablate='train and test the rows of a table',
+    prepare='decode and shrink a data set once',
+    phantom='write a synthetic data set to try training on',
+    complexity='parameters, multiply-adds and time per image',
+)
+
+
+def usage() -> str:
+    """The list of commands."""
+    lines = [f'  {name:12}{text}' for name, text in COMMANDS.items()]
+    return '\n'.join(
+        [
+            'usage: mlrfnet COMMAND [options]',
+            '',
+            *lines,
+            '',
+            'mlrfnet COMMAND --help: its options; --debug: where an error comes from',
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Call the command that the first word names."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ('-h', '--help'):
+        print(usage())
+        sys.exit(0 if words else 2)
+    if words[0] == '--version':
+        from mlrfnet_mm import __version__
+
+        print(f'mlrfnet-mm {__version__}')
+        return
+    if words[0] not in COMMANDS:
+        print(f'mlrfnet: no command {words[0]!r}\n\n{usage()}', file=sys.stderr)
+        sys.exit(2)
+    call(words[0], words[1:])
+
+
+def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Call a command; a user's mistake ends in one line, with exit code 2.
+
+    Args:
+        name: one of ``COMMANDS``.
+        argv: its words; by default those of the process. ``--debug`` among them, of every command,
+            shows where an error comes from.
+        prog: how messages call it.
+    """
+    # mmpretrain warns at every start that mmcv-lite has no compiled operators: none are used
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
+    words = list(sys.argv[1:] if argv is None else argv)
+    prog = prog or f'mlrfnet {name}'
+    try:
+        import_module(f'{__name__}.{name}').main([w for w in words if w != '--debug'], prog)
+    except KeyboardInterrupt:
+        sys.exit(f'{prog}: interrupted')
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        if '--debug' in words:
+            raise
+        hint = '' if isinstance(error, ValueError | OSError) else ' (--debug shows where)'
+        print(f'{prog}: {error}{hint}', file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,160 @@
+"""Test a checkpoint: mlrfnet test CONFIG CHECKPOINT [--out predictions.npz]."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import MethodType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+
+def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Read the command line."""
+    from mlrfnet_mm.commands.options import add_common_arguments
+
+    parser = argparse.ArgumentParser(prog=prog, description='Test a checkpoint on the test split.')
+    add_common_arguments(parser)
+    parser.add_argument(
+        'checkpoint', help='checkpoint file, or a work dir: its best, else its latest checkpoint'
+    )
+    parser.add_argument(
+        '--split', help="of the data set, instead of the config's test split, as val for calibrate"
+    )
+    parser.add_argument('--out', metavar='NPZ', help='file for scores, labels and image names')
+    parser.add_argument(
+        '--on',
+        metavar='CONFIG',
+        help="test on this config's data instead, over the findings that both data sets have",
+    )
+    parser.add_argument(
+        '--ten-crop',
+        action='store_true',
+        help='mean score of the centre, the corners and their mirror images; ten times the work',
+    )
+    parser.add_argument(
+        '--fuse-conv-bn',
+        action='store_true',
+        help='fold BatchNorm into the convolutions: the same scores to float rounding, sooner',
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet test') -> None:
+    """Test, and leave in order."""
+    args = parse_args(argv, prog)
+    from mlrfnet_mm.engine.launch import run_in_order
+
+    run_in_order(lambda: test(args), prog)
+
+
+def test(args: argparse.Namespace) -> None:
+    """Evaluate on the config's test data loader."""
+    from mmengine.dist import is_main_process
+
+    from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
+    from mlrfnet_mm.engine.cross_dataset import use_other_data
+    from mlrfnet_mm.engine.launch import build_runner, load_config, parse_options, read_config
+
+    cfg = load_config(args)
+    cfg.load_from = resolve_checkpoint(args.checkpoint)
+    cfg.resume = False
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.on:
+        use_other_data(cfg, read_config(args.on), parse_options(args.cfg_options))
+    if args.split:
+        use_split(cfg, args.split)
+    if args.ten_crop:
+        use_ten_crops(cfg)
+    if args.fuse_conv_bn:
+        cfg.setdefault('custom_hooks', []).append(dict(type='mlrfnet_mm.FuseBatchNormHook'))
+    runner = build_runner(cfg)
+    if args.ten_crop:
+        average_crops(runner)
+    if args.out:
+        save_predictions(runner, args.out)
+    runner.test()
+    if is_main_process():
+        print(f'checkpoint  {cfg.load_from}')
+        print(f'log         {runner.log_dir}/{runner.timestamp}.log')
+        if args.out:
+            print(f'predictions {args.out}')
+
+
+def use_split(cfg: Config, split: str) -> None:
+    """Test on another split of the same data set.
+
+    Raises:
+        ValueError: a data set without splits.
+    """
+    from mlrfnet_mm.engine.parts import leaf_datasets
+
+    for dataset in leaf_datasets(cfg.test_dataloader.dataset):
+        if not isinstance(dataset, dict) or 'split' not in dataset:
+            raise ValueError(f'--split {split}: the test data set has no split to choose')
+        dataset['split'] = split
+
+
+def use_ten_crops(cfg: Config) -> None:
+    """Test on ten crops of each image: the pipeline; the model follows in :func:`average_crops`.
+
+    Raises:
+        ValueError: a pipeline that has no such test.
+    """
+    from mlrfnet_mm.engine.cross_dataset import geometry_steps
+
+    for step in geometry_steps(cfg, '--ten-crop'):
+        step['crop'] = 'ten'
+
+
+def average_crops(runner: Runner) -> None:
+    """Let the built model predict as :class:`mlrfnet_mm.TenCropClassifier` does.
+
+    Raises:
+        ValueError: a model that is not an ImageClassifier.
+    """
+    from mmengine.model import is_model_wrapper
+    from mmpretrain.models import ImageClassifier
+
+    from mlrfnet_mm.models import TenCropClassifier
+
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(
+            f'--ten-crop needs an mmpretrain.ImageClassifier, the model is {type(model).__name__}'
+        )
+    model.predict = MethodType(TenCropClassifier.predict, model)
+
+
+def save_predictions(runner: Runner, out: str) -> None:
+    """Tell the evaluator's MultiLabelAUC or StudyAUC to save its predictions.
+
+    Raises:
+        ValueError: another suffix than .npz, or no such metric in the config.
+        OSError: a folder that cannot be written to.
+    """
+    from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
+    from mlrfnet_mm.evaluation.metrics import MultiLabelAUC
+
+    if not out.endswith('.npz'):
+        raise ValueError(f'--out must end in .npz, got {out}')
+    metrics = runner.test_loop.evaluator.metrics
+    writers = [metric for metric in metrics if isinstance(metric, MultiLabelAUC)]
+    if not writers:
+        names = [type(metric).__name__ for metric in metrics]
+        raise ValueError(
+            '--out needs an mlrfnet_mm.MultiLabelAUC or mlrfnet_mm.StudyAUC in test_evaluator, '
+            f'which has {names}'
+        )
+    folder = Path(out).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder):  # fails now, not after the whole test
+        pass
+    writers[0].out = out
+    writers[0].checkpoint = checkpoint_digest(runner.cfg.load_from)

@@ -1,0 +1,80 @@
+"""Train a model: mlrfnet train configs/mlrfnet_xray14.py."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Read the command line."""
+    from mlrfnet_mm.commands.options import add_common_arguments
+
+    parser = argparse.ArgumentParser(prog=prog, description='Train a model.')
+    add_common_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or without a value from the latest in the work dir',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by batch size x processes / base batch size',
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet train') -> None:
+    """Train, and leave in order."""
+    args = parse_args(argv, prog)
+    from mlrfnet_mm.engine.launch import run_in_order
+
+    run_in_order(lambda: train(args), prog)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, then say where things lie."""
+    from mmengine.dist import is_main_process
+
+    from mlrfnet_mm.engine.launch import build_runner, check_validation_data, load_config
+    from mlrfnet_mm.reports.curves import plot_curves
+
+    cfg = load_config(args)
+    check_validation_data(cfg)
+    if args.amp:
+        use_amp(cfg)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    runner = build_runner(cfg)
+    runner.train()
+    if is_main_process():
+        best = runner.message_hub.runtime_info.get('best_ckpt')
+        print(f'checkpoint  {best or runner.message_hub.runtime_info.get("last_ckpt")}')
+        print(f'log         {runner.log_dir}/{runner.timestamp}.log')
+        with suppress(FileNotFoundError):  # the resumed run was at its end: nothing was trained
+            print(f'curves      {plot_curves(cfg.work_dir)}')
+
+
+def use_amp(cfg: Config) -> None:
+    """Switch the optimizer wrapper to mixed precision.
+
+    Raises:
+        ValueError: this machine has no accelerator for it.
+    """
+    from mmengine.device import get_device
+
+    if get_device() == 'cpu':
+        raise ValueError('--amp needs a GPU, and torch sees none on this machine: leave it out')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

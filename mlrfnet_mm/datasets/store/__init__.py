@@ -1,0 +1,1 @@
+"""The prepared store: written once, read in training."""

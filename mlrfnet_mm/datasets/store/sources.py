@@ -1,0 +1,68 @@
+"""The image files of each data set's folder, whatever the splits say; for ``mlrfnet prepare``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from mlrfnet_mm.datasets.chestxray14.dataset import ChestXray14
+from mlrfnet_mm.datasets.chestxray14.tables import index_images
+from mlrfnet_mm.datasets.chexpert.dataset import CheXpert
+from mlrfnet_mm.datasets.chexpert.tables import find_folders
+from mlrfnet_mm.datasets.mimic_cxr.dataset import MIMICCXR
+
+
+class Source(NamedTuple):
+    """Where a data set is by default, and how its images are listed."""
+
+    root_variable: str
+    default_root: str
+    list_images: Callable[[Path], list[str]]  # paths relative to the folder
+
+
+def chestxray14_images(root: Path) -> list[str]:
+    """List every PNG of the image folders.
+
+    Raises:
+        FileNotFoundError: no image folder.
+        ValueError: a name in two folders.
+    """
+    return [
+        f'{Path(folder).relative_to(root)}/{name}' for name, folder in index_images(root).items()
+    ]
+
+
+def chexpert_images(root: Path) -> list[str]:
+    """List every JPEG of ``train`` and ``valid``, in the folder that has the tables.
+
+    Raises:
+        FileNotFoundError: no folder with tables.
+    """
+    folders = find_folders(root)
+    if not root.is_dir() or not folders:
+        raise FileNotFoundError(
+            f'no train.csv and no valid.csv in {root.absolute()} or in a folder of it.'
+        )
+    return [
+        path.relative_to(root).as_posix()
+        for folder in folders
+        for part in ('train', 'valid')
+        for path in (folder / part).glob('patient*/study*/*.jpg')
+    ]
+
+
+def mimic_cxr_images(root: Path) -> list[str]:
+    """List every JPEG below ``files``.
+
+    Raises:
+        FileNotFoundError: no folder ``files``.
+    """
+    if not (root / 'files').is_dir():
+        raise FileNotFoundError(f'no {(root / "files").absolute()}.')
+    return [path.relative_to(root).as_posix() for path in root.glob('files/p*/p*/s*/*.jpg')]
+
+
+SOURCES = {
+    'chestxray14': Source(ChestXray14.root_variable, ChestXray14.default_root, chestxray14_images),
+    'chexpert': Source(CheXpert.root_variable, CheXpert.default_root, chexpert_images),
+    'mimic-cxr': Source(MIMICCXR.root_variable, MIMICCXR.default_root, mimic_cxr_images),
+}

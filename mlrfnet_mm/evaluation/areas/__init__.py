@@ -1,0 +1,1 @@
+"""Areas under curves with their intervals and tests."""

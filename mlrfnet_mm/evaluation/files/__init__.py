@@ -1,0 +1,1 @@
+"""Prediction files, and what is written as a whole or not at all."""

@@ -1,0 +1,172 @@
+"""Which prediction files may stand next to each other; the others are refused with the reason."""
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from mlrfnet_mm.evaluation import Predictions
+
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError, BadZipFile, zlib.error)
+# Splits that are for the test alone, as the end of a stamp.
+TESTS = ('/test', ' held-out/valid')
+
+
+def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
+    """Read a prediction file and check that its parts fit together.
+
+    Args:
+        path: what ``mlrfnet test --out`` wrote.
+        unit: what a row is to be: ``'image'``, ``'study'`` (maximum over its images), or
+            ``'auto'``: studies where the file has them, as CheXpert is scored.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another kind of file, parts of different lengths, an image twice, an image
+            without patient, and studies asked for where there are none.
+    """
+    try:
+        predictions = Predictions.load(path)
+    except UNREADABLE as error:
+        raise ValueError(
+            f'{path} is not a prediction file (mlrfnet test … --out NPZ writes one): {error}'
+        ) from error
+    images, n = predictions.images, len(predictions.images)
+    by_image = [predictions.patients, predictions.studies, predictions.views]
+    shapes = [predictions.scores.shape, predictions.labels.shape]
+    fits = all(len(part) == n for part in by_image if part is not None)
+    if shapes != [(n, len(predictions.classes))] * 2 or not fits:
+        raise ValueError(
+            f'{path}: {n} images, {len(predictions.patients)} patients and '
+            f'{len(predictions.classes)} classes do not fit scores and labels of {shapes}'
+        )
+    _check_values(path, predictions)
+    names, counts = np.unique(images, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f'{path}: image {names[counts > 1][0]} is in it {counts.max()} times')
+    missing = predictions.patients.astype(str) == ''
+    if missing.any():
+        raise ValueError(
+            f'{path}: {missing.sum():,} of {n:,} images have no patient, the first is '
+            f'{images[missing][0]}; intervals by patient need them all: let the data set give '
+            "'patient_id' and run mlrfnet test again"
+        )
+    if unit == 'study' or (unit == 'auto' and predictions.studies is not None):
+        return predictions.per_study()
+    return predictions
+
+
+def _check_values(path: str | Path, predictions: Predictions) -> None:
+    """Raise a ValueError that names the first value that scores or labels cannot have."""
+    scores, labels = predictions.scores, predictions.labels
+    if not scores.size:
+        raise ValueError(f'{path} holds no predictions: {scores.shape} scores')
+    names, counts = np.unique(predictions.classes, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f'{path}: finding {str(names[counts > 1][0])!r} is in it {counts.max()} times'
+        )
+    for what, values, good in (
+        ('score', scores, (scores >= 0) & (scores <= 1)),
+        ('label', labels, np.isin(labels, (0, 1)) | np.isnan(labels)),
+    ):
+        if not good.all():
+            i, k = np.argwhere(~good)[0]
+            allowed = 'from 0 to 1, a probability' if what == 'score' else '0, 1 or NaN (unknown)'
+            raise ValueError(
+                f'{path}: the {what} of {predictions.classes[k]} for image {predictions.images[i]} '
+                f'is {values[i, k]}, and must be {allowed}'
+            )
+
+
+def split_stamp(stamp: str) -> tuple[str, str, str]:
+    """Return data set, protocol and split of a stamp such as ``'ChestX-ray14 official/test'``."""
+    head, _, split = stamp.rpartition('/')
+    dataset, _, protocol = head.rpartition(' ')
+    return dataset, protocol, split
+
+
+def aligned(first: Predictions, second: Predictions) -> Predictions:
+    """Return the second model's predictions in the order of the first's images.
+
+    Raises:
+        ValueError: they differ in protocol stamp, classes, images, patients or labels.
+    """
+    if first.stamp != second.stamp:
+        raise ValueError(
+            f'protocols differ: {first.stamp!r} and {second.stamp!r} must not be compared'
+        )
+    _require_same_classes(first, second)
+    place = {image: i for i, image in enumerate(second.images.tolist())}
+    lost = [image for image in first.images.tolist() if image not in place]
+    if lost:
+        raise ValueError(f'images differ: {lost[0]} is in the first file only ({len(lost):,} are)')
+    if len(place) > len(first.images):
+        extra = np.flatnonzero(~np.isin(second.images, first.images))
+        raise ValueError(
+            f'images differ: {second.images[extra[0]]} is in the second file only '
+            f'({len(extra):,} are)'
+        )
+    order = [place[image] for image in first.images.tolist()]
+    names = ('scores', 'labels', 'patients', 'studies', 'views')
+    parts = {name: getattr(second, name) for name in names}
+    arrays = {name: part[order] for name, part in parts.items() if part is not None}
+    moved = first.patients.astype(str) != arrays['patients'].astype(str)
+    if moved.any():
+        i = np.flatnonzero(moved)[0]
+        raise ValueError(
+            f'patients differ: image {first.images[i]} is of patient {first.patients[i]} in the '
+            f'first file and {arrays["patients"][i]} in the second'
+        )
+    a, b = first.labels, arrays['labels']
+    unequal = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    if unequal.any():
+        i, k = np.argwhere(unequal)[0]
+        raise ValueError(
+            f'labels differ: {first.classes[k]} of image {first.images[i]} is {a[i, k]:g} in the '
+            f'first file and {b[i, k]:g} in the second'
+        )
+    return replace(second, images=first.images, **arrays)
+
+
+def check_validation(test: Predictions, val: Predictions) -> int:
+    """Refuse validation predictions that are not of this model or not for this test set.
+
+    Returns:
+        Number of the test set's patients who are in validation as well, by other images. It should
+        be 0; the two protocols of ChestX-ray14 split by patient.
+
+    Raises:
+        ValueError: they differ in data set, protocol, classes, unit or checkpoint, or share an
+            image.
+    """
+    if test.checkpoint and val.checkpoint and test.checkpoint != val.checkpoint:
+        raise ValueError(
+            f'checkpoints differ: the validation predictions are of {val.checkpoint}…, those of '
+            f'the test of {test.checkpoint}… (SHA-256): make both with mlrfnet test and one file'
+        )
+    if test.unit != val.unit:
+        raise ValueError(f'units differ: {val.unit} in validation, {test.unit} in the test')
+    if split_stamp(test.stamp)[:2] != split_stamp(val.stamp)[:2]:
+        raise ValueError(
+            f'protocols differ: thresholds from {val.stamp!r} are not for {test.stamp!r}'
+        )
+    _require_same_classes(test, val)
+    shared = test.images[np.isin(test.images, val.images)]
+    if len(shared):
+        raise ValueError(
+            f'the validation file holds {len(shared):,} images of the test file, the first is '
+            f'{shared[0]}: thresholds chosen on it would be chosen on test'
+        )
+    return len(np.intersect1d(test.patients.astype(str), val.patients.astype(str)))
+
+
+def _require_same_classes(first: Predictions, second: Predictions) -> None:
+    """Raise a ValueError that names the first class that differs."""
+    a, b = first.classes.tolist(), second.classes.tolist()
+    if a != b:
+        at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+        what = f'{len(a)} and {len(b)} of them' if at is None else f'{a[at]!r} and {b[at]!r}'
+        raise ValueError(f'classes differ: {what}')

@@ -1,0 +1,1 @@
+"""From a checkpoint and image files to probabilities, decisions and heat maps."""

@@ -1,0 +1,87 @@
+"""One call for every kind of heat map."""
+
+import re
+
+import numpy as np
+import torch
+from mmpretrain.models import ImageClassifier
+from torch import Tensor
+
+from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS, grad_cam, package
+from mlrfnet_mm.inference.heatmaps.receptive_field import Step, shrinking_steps
+from mlrfnet_mm.inference.heatmaps.score_maps import combined_map, level_maps
+from mlrfnet_mm.models import MRFCHead
+
+METHODS = ('mrfc', *CAM_METHODS)  # and mrfc1, mrfc2, …: single levels
+
+
+class HeatMapper:
+    """Heat maps of a classifier by one method.
+
+    Args:
+        model: an mmpretrain ImageClassifier in evaluation mode.
+        method: ``'mrfc'``, the weighted sum of MRFC's class score maps (see ``score_maps.py``);
+            ``'mrfc1'``, ``'mrfc2'``, … one level's, high resolution first; or one of the Grad-CAM
+            family.
+        layer: target layer of the Grad-CAM family; None takes the backbone's last map.
+
+    Raises:
+        ValueError: an unknown method, a level that the head has not, ``mrfc`` with another head,
+            or a layer with ``mrfc``.
+        ImportError: the Grad-CAM family without the ``grad-cam`` package.
+    """
+
+    def __init__(
+        self, model: ImageClassifier, method: str = 'mrfc', layer: str | None = None
+    ) -> None:
+        self.model, self.method, self.layer = model, method, layer
+        self.level: int | None = None
+        self._steps: dict[tuple[int, int], list[Step]] = {}  # by the input's size
+        if method in CAM_METHODS:
+            package()
+            return
+        match = re.fullmatch(r'mrfc([1-9]\d*)?', method)
+        if not match:
+            raise ValueError(
+                f'method must be one of {", ".join(METHODS)}, or mrfc1, mrfc2, … for a level, got '
+                f'{method!r}'
+            )
+        if layer:
+            raise ValueError(f'{method} has no target layer, got layer={layer!r}; leave it out')
+        if not isinstance(model.head, MRFCHead):
+            raise ValueError(
+                f'{method} needs an MRFCHead, the model has {type(model.head).__name__}; take '
+                'gradcam'
+            )
+        if match[1]:
+            self.level = int(match[1]) - 1
+            if self.level >= len(model.head.lam):
+                raise ValueError(f'{method}: the head has {len(model.head.lam)} levels only')
+
+    def __call__(self, inputs: Tensor, classes: Tensor) -> np.ndarray:
+        """Maps at the input's resolution, (N, M, H, W) float32.
+
+        MRFC's are in units of the logits; those of the Grad-CAM family go from 0 to 1.
+
+        Args:
+            inputs: normalised images (N, C, H, W).
+            classes: (N, M) int64, the findings of each image to be mapped.
+        """
+        size = (inputs.shape[-2], inputs.shape[-1])
+        if size not in self._steps:
+            self._steps[size] = shrinking_steps(self.model.backbone, inputs)
+        steps = self._steps[size]
+        if self.method in CAM_METHODS:
+            maps = [
+                grad_cam(self.model, inputs, column.tolist(), self.method, self.layer, steps)
+                for column in classes.unbind(1)
+            ]
+            return np.stack(maps, 1)
+        with torch.no_grad():
+            feats = self.model.extract_feat(inputs)
+            levels = level_maps(self.model.head, feats, classes.to(inputs.device), size, steps)
+            if self.level is None:
+                chosen = combined_map(levels, self.model.head.lam)
+            else:
+                chosen = levels[self.level]
+        return chosen.float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""Weights of ImageNet for the backbones of others."""

@@ -1,0 +1,137 @@
+"""ImageNet weights from timm for mmpretrain's backbones, strictly.
+
+mmpretrain hosts no weights for Res2Net-50 26w x 4s; timm's ``res2net50_26w_4s`` has the same keys
+and gives the same features. mmengine's own ``Pretrained`` only warns when keys do not fit.
+"""
+
+import os
+from pathlib import Path
+
+import timm
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, update_init_info
+from mmpretrain.models import TIMMBackbone
+from timm.models import load_state_dict
+from torch import Tensor, nn
+
+from mlrfnet_mm.registry import WEIGHT_INITIALIZERS
+
+FILE_SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
+CLASSIFIERS = ('fc.', 'head.', 'classifier.')  # where timm's models keep the ImageNet classifier
+
+
+def as_features(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Name a timm model's weights as its ``features_only`` form does, and keep what that has.
+
+    timm takes some containers apart (``features.conv0`` becomes ``features_conv0``) and drops whole
+    modules behind the last level. A part of a module that is there is never dropped. With
+    ``feature_cls='getter'`` the network is a ``model`` within.
+    """
+    parts = {key.split('.')[0] for key in net.state_dict()}
+    if parts == {'model'}:
+        return {
+            f'model.{k}': v for k, v in as_features(weights, net.get_submodule('model')).items()
+        }
+    named = {
+        k if k.split('.')[0] in parts else k.replace('.', '_', 1): v for k, v in weights.items()
+    }
+    return {key: value for key, value in named.items() if key.split('.')[0] in parts}
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class TimmPretrained:
+    """Fill a backbone with a timm model's weights, as its ``init_cfg``.
+
+    Every key of the backbone must be in the weights and every key of the weights, but for the
+    ImageNet classifier, must be in the backbone. In ``mmpretrain.TIMMBackbone`` the modules that
+    ``features_only`` cuts off, behind the last level, are left out as well.
+
+    Args:
+        checkpoint: a file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``; loaded weights-only) or a
+            name of timm's, as ``res2net50_26w_4s.in1k`` or ``resnet50.tv_in1k``. For a name,
+            ``NAME.safetensors`` or ``NAME.pth`` is looked for in the folder that the environment
+            variable ``MLRFNET_WEIGHTS`` names (default ``weights``), then timm's hub is asked. timm
+            reads both alike: files of the network's authors, with older names, fit too.
+
+    Raises:
+        FileNotFoundError: no such file, or the hub cannot be reached.
+        ValueError: a name that timm does not know, keys or shapes that do not fit, or other
+            initialisers next to this one.
+    """
+
+    def __init__(self, checkpoint: str) -> None:
+        self.checkpoint = checkpoint
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load into ``module`` and mark it as initialised, down to its last child."""
+        if isinstance(getattr(module, 'init_cfg', None), list):
+            raise ValueError(
+                'TimmPretrained fills the whole backbone, so that init_cfg must be this one dict; '
+                f'the others would overwrite it: {module.init_cfg}'
+            )
+        weights = self._read()
+        net = module
+        if isinstance(module, TIMMBackbone):
+            net = module.timm_model
+            weights = as_features(weights, net)
+        wanted = set(net.state_dict())
+        weights = {k: v for k, v in weights.items() if k in wanted or not k.startswith(CLASSIFIERS)}
+        try:
+            net.load_state_dict(weights, strict=True)
+        except RuntimeError as error:
+            raise ValueError(
+                f'the weights of {self.checkpoint!r} do not fit {type(module).__name__}: backbone '
+                f'config and weights must be of one network. {error}'
+            ) from error
+        # ResNet.init_weights and its like would zero the last BatchNorm of each block after this,
+        # but for a `Pretrained` init_cfg; and children must not be initialised over the weights.
+        if isinstance(module, BaseModule):
+            module.init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint)
+        for child in module.modules():
+            if isinstance(child, BaseModule) and child is not module:
+                child.is_init = True
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=f'TimmPretrained: {self.checkpoint}')
+        print_log(f'ImageNet weights: {self.checkpoint}, {len(weights)} tensors', logger='current')
+
+    def _read(self) -> dict[str, Tensor]:
+        if self.checkpoint.endswith(FILE_SUFFIXES):
+            path = Path(self.checkpoint).expanduser()
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f'no weights file {path.absolute()}; give the path of a file, or a name of timm'
+                )
+            return load_state_dict(str(path), weights_only=True)
+        if not timm.is_model(self.checkpoint):
+            raise ValueError(
+                f'{self.checkpoint!r} is neither a file ({", ".join(FILE_SUFFIXES)}) nor a model '
+                f'of timm {timm.__version__}'
+            )
+        folder = Path(os.environ.get('MLRFNET_WEIGHTS', 'weights')).expanduser()
+        candidates = [folder / f'{self.checkpoint}{suffix}' for suffix in ('.safetensors', '.pth')]
+        files = [path for path in candidates if path.is_file()]
+        return self._from_file(files[0]) if files else self._from_hub(candidates[0])
+
+    def _from_file(self, path: Path) -> dict[str, Tensor]:
+        overlay = dict(state_dict=load_state_dict(str(path), weights_only=True))
+        try:
+            model = timm.create_model(
+                self.checkpoint, pretrained=True, pretrained_cfg_overlay=overlay
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path} does not fit timm's {self.checkpoint!r}; get the file again. {error}"
+            ) from error
+        return model.state_dict()
+
+    def _from_hub(self, wanted: Path) -> dict[str, Tensor]:
+        try:
+            return timm.create_model(self.checkpoint, pretrained=True).state_dict()
+        except Exception as error:  # whatever the hub's client, its cache or a proxy raises
+            raise FileNotFoundError(
+                f'the ImageNet weights {self.checkpoint!r} are not in {wanted.absolute()}, '
+                "and timm's hub did not give them. Put the file model.safetensors of "
+                f'timm/{self.checkpoint} there under this name, or train from random weights on '
+                'purpose: --cfg-options model.backbone.init_cfg=None. The hub said: '
+                f'{type(error).__name__}: {error}'
+            ) from error

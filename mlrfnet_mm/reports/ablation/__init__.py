@@ -1,0 +1,24 @@
+"""A table of comparisons from its folder of configs to Markdown, CSV and plots.
+
+::
+
+    table.json + one config per row ─ description ─ plan ─ runs ─ execute ─ report, plots
+                                                  whole    a row   mlrfnet train,
+                                                  configs  × seed  mlrfnet test
+"""
+
+from mlrfnet_mm.reports.ablation.execute import Settings, execute
+from mlrfnet_mm.reports.ablation.plan import Plan, build_plan
+from mlrfnet_mm.reports.ablation.report import write_report
+from mlrfnet_mm.reports.ablation.runs import Run, finished, list_runs
+
+__all__ = [
+    'Plan',
+    'Run',
+    'Settings',
+    'build_plan',
+    'execute',
+    'finished',
+    'list_runs',
+    'write_report',
+]

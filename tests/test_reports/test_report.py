@@ -1,0 +1,218 @@
+import hashlib
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from builders import make_predictions, write_log
+
+from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.reports import paper
+from mlrfnet_mm.reports.output.page import Absent, Section, html_page
+from mlrfnet_mm.reports.output.tables import Table
+from mlrfnet_mm.reports.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
+from mlrfnet_mm.reports.run_page.finished_run import read_run
+from mlrfnet_mm.reports.run_page.sections import config_difference
+from mlrfnet_mm.reports.run_page.write import write_report
+from mlrfnet_mm.reports.scores import calibrate
+from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
+
+CONFIG = 'configs/mlrfnet_phantom.py'
+LINE = (
+    '2026/01/01 00:00:00 - mmengine - INFO - ChestX-ray14 official/train: 765 images, 268 patients'
+)
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """A run's folder, made by hand: log, config, predictions, calibration."""
+    folder = tmp_path / 'run'
+    write_log(folder, '20260101_000000', [1, 2])
+    log = folder / '20260101_000000'
+    (log / 'x.log').write_text(f'{LINE}; positives: Edema 72\nother line\n')
+    read_config(CONFIG).dump(log / 'vis_data' / 'config.py')
+    (folder / 'mlrfnet_phantom.py').write_text((log / 'vis_data' / 'config.py').read_text())
+    test, val = make_predictions(), make_predictions('val', seed=1)
+    test.save(folder / 'predictions.npz')
+    val.save(folder / 'val_predictions.npz')
+    calibrate.write(folder, *calibrate.fit(val))
+    (folder / 'localisation.csv').write_text(
+        'finding,hit,hit_low,hit_high,date\nMass,0.5,0.25,0.75,d\nNodule,0.25,0,0.5,d\n'
+    )
+    return folder
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.sources, self.rows = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        attrs = dict(attrs)
+        self.sources += [attrs[key] for key in ('src', 'href') if key in attrs]
+        if tag == 'tr':
+            self.rows.append([])
+
+    def handle_data(self, data):
+        if self.tags[-1:] == ['td']:
+            self.rows[-1].append(data)
+
+
+def test_a_whole_run(work_dir):
+    html, markdown = (path.read_text() for path in write_report(work_dir, replicates=100))
+    page = Page(html)
+    assert page.tags.count('img') == 4  # curves, ROC, precision-recall, reliability
+    assert all(source.startswith('data:image/png;base64,') for source in page.sources)
+    assert 'script' not in page.tags
+    for text in (html, markdown):
+        for expected in (
+            'ChestX-ray14 official/train: 765 images, 268 patients; positives: Edema 72',
+            'train_cfg.max_epochs',
+            'platt calibration fitted on ChestX-ray14 official/val',
+            'thresholds by youden, chosen on ChestX-ray14 official/val',
+            'No paper column',
+            'Localisation',
+            'date d',
+            'mlrfnet complexity configs/mlrfnet_phantom.py --out',
+            'Research use, not for diagnosis.',
+        ):
+            assert expected in text
+    assert html.count('not run') == 1  # complexity
+    for name in ('curves', 'roc', 'pr', 'reliability'):
+        assert f'(report_files/{name}.png)' in markdown
+        assert (work_dir / 'report_files' / f'{name}.png').is_file()
+    assert '| Nodule | 0.250 (0–0.500) |' in markdown
+    assert 'is not of a checkpoint' not in markdown
+
+
+def test_predictions_of_another_checkpoint_are_named(work_dir):
+    (work_dir / 'best_val_loss_epoch_2.pth').write_bytes(b'weights')
+    replace(make_predictions(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
+    own = hashlib.sha256(b'weights').hexdigest()[:12]
+    replace(make_predictions('val', seed=1), checkpoint=own).save(work_dir / 'val_predictions.npz')
+    text = write_report(work_dir, replicates=100)[1].read_text()
+    (line,) = [x for x in text.splitlines() if 'is not of a checkpoint in this folder' in x]
+    assert line.startswith('predictions.npz') and f'--out {work_dir}/predictions.npz' in line
+
+
+def test_chexpert_is_reported_by_study_and_its_scored_classes(work_dir):
+    for name, predictions in (
+        ('predictions', make_predictions()),
+        ('val_predictions', make_predictions('val', seed=1)),
+    ):
+        n = len(predictions.images)
+        studies = np.array([f'{patient}/study1' for patient in predictions.patients])
+        _, first = np.unique(studies, return_inverse=True)
+        labels = predictions.labels[np.unique(first, return_index=True)[1]][first]
+        more = dict(studies=studies, views=np.full(n, 'Frontal'), labels=labels)
+        scored = predictions.classes[:2]
+        replace(predictions, scored=scored, **more).save(work_dir / f'{name}.npz')
+    text = write_report(work_dir, replicates=100)[1].read_text()
+    assert 'per study (maximum over its images)' in text
+    assert '| mean of the 2 scored |' in text
+    assert (work_dir / 'report_files/roc.png').is_file()
+
+
+def test_an_empty_folder_says_which_commands_make_what(run, tmp_path):
+    printed = run(sys.executable, 'tools/report.py', tmp_path).stdout
+    assert printed.split() == [
+        'written',
+        f'{tmp_path}/report.html',
+        'written',
+        f'{tmp_path}/report.md',
+    ]
+    text = (tmp_path / 'report.md').read_text()
+    for part, command in {
+        'Curves': 'mlrfnet train',
+        'Test predictions': f'mlrfnet test configs/CONFIG.py {tmp_path} --out {tmp_path}/p',
+        'Validation predictions': f'{tmp_path}/val_predictions.npz --cfg-options test_dataloader',
+        'Calibration': f'mlrfnet calibrate {tmp_path}/val_predictions.npz --checkpoint-dir',
+        'Localisation': 'tools/localise.py',
+        'Complexity': 'tools/complexity.py',
+    }.items():
+        line = next(x for x in text.splitlines() if x.startswith(f'{part}: not run'))
+        assert command in line
+
+
+def test_no_folder_is_one_line(run, tmp_path):
+    process = run(sys.executable, 'tools/report.py', tmp_path / 'x', check=False)
+    assert process.returncode == 2
+    assert process.stderr.startswith('mlrfnet report: no work directory')
+
+
+def test_the_paper_s_column_is_for_its_protocol_and_all_its_images_only(work_dir, monkeypatch):
+    monkeypatch.setattr(paper, 'TABLE_5_IMAGES', 90)
+    test = replace(make_predictions(), stamp=TABLE_5_STAMP)
+    test.save(work_dir / 'predictions.npz')
+    (work_dir / 'val_predictions.npz').unlink()
+    text = write_report(work_dir, replicates=100)[1].read_text()
+    header = '| finding | n | positives | of patients | AUC (bootstrap) | DeLong | AP (bootstrap) |'
+    assert f'{header} paper |' in text
+    row = next(line for line in text.splitlines() if line.startswith('| Mass | 90'))
+    assert row.endswith('| 0.858 |')
+    for stamp in (
+        'ChestX-ray14 official/test',
+        'generated phantom chexnet/test',
+        'ChestX-ray14 chexnet/val',
+    ):
+        assert paper_aucs(stamp, 90) == {}
+    assert paper_aucs(TABLE_5_STAMP, 89) == {}
+
+
+def test_the_paper_s_values_have_the_mean_of_the_spec():
+    values = [v for k, v in TABLE_5.items() if k != 'mean']
+    assert len(values) == 14
+    assert np.mean(values) == pytest.approx(0.852, abs=5e-4)
+
+
+def test_config_difference_is_what_was_changed():
+    base = read_config('configs/mlrfnet_xray14.py')
+    changed = read_config('configs/mlrfnet_xray14.py')
+    assert config_difference(changed, base) == []
+    changed.model.head.lam = (0.5, 0.3, 0.3)
+    changed.work_dir = 'elsewhere'
+    changed.randomness.deterministic = True
+    changed.train_dataloader.dataset.pipeline[1].flip = 0
+    assert config_difference(changed, base) == [
+        {'key': 'model.head.lam.2', 'base': '0.1', 'run': '0.3'},
+        {'key': 'randomness.deterministic', 'base': '–', 'run': 'True'},
+        {'key': 'train_dataloader.dataset.pipeline.1.flip', 'base': '0.5', 'run': '0'},
+    ]
+
+
+def test_every_text_is_escaped():
+    evil = '<script>alert("x")</script>'
+    table = Table('t', evil, {evil: 'a'}, [{'a': evil}], [evil])
+    page = html_page(evil, [Section(evil, [evil, table, Absent(evil, evil)])])
+    assert '<script' not in page
+    assert page.count('&lt;script&gt;') == 10
+
+
+def test_the_config_of_the_last_training_is_taken(work_dir):
+    assert read_run(work_dir).config_name == 'mlrfnet_phantom'
+    assert read_run(work_dir).config.train_cfg.max_epochs == 4
+
+
+def test_the_seed_is_that_of_the_intervals(work_dir):
+    page = write_report(work_dir, replicates=100, seed=7)[1].read_text()
+    p = read_run(work_dir).scored('predictions.npz')
+    for row in evaluate_predictions(p, replicates=100, seed=7).tables[0].rows():
+        assert '| ' + ' | '.join(row[:3]) in page and row[3] in page
+    assert '| test: seed | 7 |' in page
+
+
+def test_calibration_is_judged_on_the_test_predictions(work_dir):
+    page = write_report(work_dir, replicates=100)[1].read_text()
+    fitted = 'platt calibration fitted on ChestX-ray14 official/val'
+    assert f'### ChestX-ray14 official/test: {fitted}' in page
+
+
+def test_the_config_is_that_of_the_last_training(work_dir):
+    write_log(work_dir, '20260102_000000', [3])
+    cfg = read_config(CONFIG)
+    cfg.train_cfg.max_epochs = 9
+    cfg.dump(work_dir / '20260102_000000/vis_data/config.py')
+    assert read_run(work_dir).config.train_cfg.max_epochs == 9
