@@ -10,6 +10,8 @@ from filelock import FileLock, Timeout
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process, master_only
+from mmengine.model import PretrainedInit
+from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -22,7 +24,7 @@ from mlrfnet_mm.engine.checkpoint import (
     torch_load_mode,
 )
 from mlrfnet_mm.engine.machine import complete_loader, describe
-from mlrfnet_mm.engine.parts import crop_size, set_image_size
+from mlrfnet_mm.engine.parts import crop_size, is_part, set_image_size
 from mlrfnet_mm.models.channels import fill_in_channels
 from mlrfnet_mm.registry import RUNNERS
 
@@ -201,7 +203,7 @@ class SafeRunner(Runner):
             for module in self.model.modules():
                 settings = getattr(module, 'init_cfg', None) or []
                 for cfg in settings if isinstance(settings, list) else [settings]:
-                    if cfg.get('type') == 'Pretrained':
+                    if is_part(WEIGHT_INITIALIZERS, cfg.get('type'), 'mmengine', PretrainedInit):
                         cfg['checkpoint'] = local_file(cfg['checkpoint'])
                         check_plain(cfg['checkpoint'])
         with torch_load_mode(weights_only=not self.trusting):

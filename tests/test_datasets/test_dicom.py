@@ -222,13 +222,22 @@ def test_padding_is_black_with_and_without_a_window(tmp_path, photometric, windo
         assert (found[10:].min(), found[10:].max()) == (0, 255)
 
 
-def test_a_window_of_no_width_is_none(tmp_path):
-    found = read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, WindowCenter=0, WindowWidth=0))
-    assert found.notes[0] == 'the window has a width of 0, which is none'
+@pytest.mark.parametrize(
+    ('width', 'function'), [(0, 'LINEAR'), (0.5, 'LINEAR'), (-3, 'LINEAR'), (0, 'SIGMOID')]
+)
+def test_a_window_of_no_width_is_none(tmp_path, width, function):
+    window = dict(WindowCenter=0, WindowWidth=width, VOILUTFunction=function)
+    found = read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, **window))
+    assert found.notes[0] == f'the window has a width of {width:g}, which is none'
     assert 'no window' in found.notes[1]
     np.testing.assert_array_equal(
         found.pixels, read_dicom(write_dicom(tmp_path / 'b.dcm', RAMP)).pixels
     )
+
+
+def test_a_sigmoid_may_be_narrow(tmp_path):
+    window = dict(WindowCenter=2000, WindowWidth=0.5, VOILUTFunction='SIGMOID')
+    assert not read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, **window)).notes
 
 
 @pytest.mark.parametrize('implicit', [True, False])

@@ -169,9 +169,10 @@ def test_resume_does_not_run_a_config_in_the_checkpoint(trained, tmp_path):
     assert not (tmp_path / 'called').exists()
 
 
-def test_pretrained_weights_that_call_something_are_refused(tmp_path):
+@pytest.mark.parametrize('name', ['Pretrained', 'mmengine.Pretrained'])
+def test_pretrained_weights_that_call_something_are_refused(tmp_path, name):
     torch.save({'state_dict': {'x': Evil(tmp_path / 'called')}}, tmp_path / 'evil.pth')
-    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'evil.pth'))
+    init_cfg = dict(type=name, checkpoint=str(tmp_path / 'evil.pth'))
     runner = small_runner(tmp_path, **{'model.backbone.init_cfg': init_cfg})
     with pytest.raises(Exception, match='evil.pth holds more than weights and plain values'):
         runner.train()

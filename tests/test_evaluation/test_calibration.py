@@ -6,7 +6,6 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 from sklearn.calibration import CalibratedClassifierCV, calibration_curve
 from sklearn.dummy import DummyClassifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
@@ -79,7 +78,8 @@ class Column(DummyClassifier):
 def test_platt_equals_scikit_learn():
     scores, labels = made(400, seed=5)
     x, y = logit(scores), labels[:, 0]
-    frozen = FrozenEstimator(Column().fit(x, y))
+    sklearn_frozen = pytest.importorskip('sklearn.frozen', reason='scikit-learn before 1.6')
+    frozen = sklearn_frozen.FrozenEstimator(Column().fit(x, y))
     theirs = CalibratedClassifierCV(frozen, method='sigmoid').fit(x, y).predict_proba(x)[:, 1]
     scale, bias = fit_calibration(scores, labels)
     ours = Calibration(('a',), 'platt', scale, bias, '').apply(scores)[:, 0]

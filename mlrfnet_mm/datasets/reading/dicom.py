@@ -201,8 +201,8 @@ def _grey(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
         notes.append('colour, made grey: 0.299 R + 0.587 G + 0.114 B')
         return cv2.cvtColor(raw, cv2.COLOR_RGB2GRAY)
     values = apply_modality_lut(raw, ds)
-    if _has_empty_window(ds):
-        notes.append('the window has a width of 0, which is none')
+    if (width := _empty_window(ds)) is not None:
+        notes.append(f'the window has a width of {width:g}, which is none')
         del ds.WindowWidth
     shown = apply_voi_lut(values, ds).astype(np.float64)
     padded = _padding(ds, raw)
@@ -216,10 +216,14 @@ def _grey(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
     return pixels
 
 
-def _has_empty_window(ds: 'Dataset') -> bool:
+def _empty_window(ds: 'Dataset') -> float | None:
+    """Width of the file's first window if it is none: PS3.3, C.11.2.1.2 and .3, asks for more."""
     widths = ds.get('WindowWidth')
     first = widths[0] if isinstance(widths, Sequence) and len(widths) else widths
-    return first is not None and not isinstance(first, Sequence) and float(first) == 0
+    if first is None or isinstance(first, Sequence):
+        return None
+    linear = ds.get('VOILUTFunction', 'LINEAR') == 'LINEAR'
+    return float(first) if (float(first) < 1 and linear) or float(first) <= 0 else None
 
 
 def _padding(ds: 'Dataset', raw: np.ndarray) -> np.ndarray:

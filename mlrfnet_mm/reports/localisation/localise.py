@@ -229,9 +229,9 @@ def _short_table(source: BoxedImages, records: list[Record]) -> Table:
     headers |= {f'IoU > {t:g}': f'iou@{t:g}' for t in SHOWN}
     headers |= {f'IoBB > {t:g}': f'iobb@{t:g}' for t in SHOWN}
     notes = [
-        'Share of boxes that are found, with 95 % intervals by bootstrap over patients. Pointing: '
-        'the greatest value lies in the box. IoU, IoBB: some detection (a region over 60/255 or '
-        "180/255 of the map's range) meets the box so far; IoBB is the share of the detection "
+        'Share of boxes that are found, with nominal 95 % intervals by bootstrap over patients. '
+        'Pointing: the greatest value lies in the box. IoU, IoBB: some detection (a region over '
+        "60/255 or 180/255 of the map's range) meets the box so far; IoBB is the share of the detection "
         'that lies in the box, so small detections have it easy: see the false positives.',
         "Sizes: the square root of the box's area, as a share of the image's side; terciles of "
         'these boxes.',
