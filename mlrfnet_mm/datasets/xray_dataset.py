@@ -42,6 +42,8 @@ class XrayDataset(BaseDataset):
 
     default_root: str
     root_variable: str
+    # (protocol, split) -> the split of the same images: they must not train and be tested on
+    same_images: Mapping[tuple[str, str], str] = {}
     _summary: str
     _whole: int
 

@@ -109,8 +109,8 @@ def check_validation_data(cfg: Config) -> None:
         for name in ('train', 'val', 'test')
     }
     for name in ('val', 'test'):
-        for train, other in product(parts['train'], parts[name]):
-            one, two = (_images(data, scope) for data in (train, other))
+        for pair in product(parts['train'], parts[name]):
+            one, two = (_images(data, scope) for data in pair)
             same = all(one.get(key) == two.get(key) for key in ('type', 'data_root'))
             if same and one.get('protocol') != two.get('protocol'):
                 raise ValueError(
@@ -121,7 +121,7 @@ def check_validation_data(cfg: Config) -> None:
                 )
     for first, second in combinations(parts, 2):
         for one, other in product(parts[first], parts[second]):
-            if _images(one, scope) != _images(other, scope):
+            if _images(one, scope, first) != _images(other, scope, first):
                 continue
             split = _images(other, scope).get('split')
             found = f'split is {split!r}' if split else f'data is {other}'
@@ -141,18 +141,22 @@ def _kind(dataset: Mapping[str, Any], scope: str | None) -> Any:
     return part_class(DATASETS, dataset.get('type'), scope) or dataset.get('type')
 
 
-def _images(dataset: Mapping[str, Any], scope: str | None) -> dict[str, Any]:
-    """What decides which images a data set's config means."""
+def _images(dataset: Mapping[str, Any], scope: str | None, part: str = 'val') -> dict[str, Any]:
+    """What decides which images a data set's config means; compared with those of ``part``."""
     kind = _kind(dataset, scope)
     said = {key: value for key, value in dataset.items() if key not in READING}
     if not isinstance(kind, type):
         return {**said, 'type': kind}
     parameters = inspect.signature(kind).parameters.values()
-    rest = {p.name: p.default for p in parameters if p.default is not p.empty} | said
+    rest = {p.name: p.default for p in parameters if p.default is not p.empty}
+    rest.update(said)
     for key in READING:
         rest.pop(key, None)
     if issubclass(kind, XrayDataset):
         rest['data_root'] = kind.find_folder(rest.get('data_root'))[0].resolve()
+        if part == 'train':  # a protocol may let the epoch be chosen on the test, and says so
+            name = str(rest.get('protocol')), str(rest.get('split'))
+            rest['split'] = kind.same_images.get(name, name[1])
     return {**rest, 'type': kind}
 
 

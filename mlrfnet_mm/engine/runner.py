@@ -56,6 +56,7 @@ class SafeRunner(Runner):
 
     _load_from: str | None
     _has_loaded: bool
+    _alone = False  # has the work directory to itself
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
@@ -143,6 +144,12 @@ class SafeRunner(Runner):
                 self._has_loaded = True  # nothing there yet: a resume begins the training
         super().load_or_resume()
 
+    def dump_config(self) -> None:
+        """Write the config, over an earlier one only where a training has the folder to itself."""
+        name = os.path.basename(self.cfg.filename or f'{self.timestamp}.py')
+        if self._alone or not os.path.isfile(os.path.join(self.work_dir, name)):
+            super().dump_config()
+
     def train(self) -> nn.Module:
         """Train, alone in the work directory.
 
@@ -161,6 +168,8 @@ class SafeRunner(Runner):
             for path in Path(self.work_dir).iterdir():
                 if PART.fullmatch(path.name):
                     path.unlink()
+        self._alone = True
+        self.dump_config()
         try:
             return super().train()
         finally:

@@ -12,6 +12,7 @@ from mmpretrain.models import ImageClassifier
 from mlrfnet_mm.engine.checkpoint import (
     check_plain,
     local_file,
+    not_finite,
     resolve_checkpoint,
     torch_load_mode,
 )
@@ -77,6 +78,8 @@ def load_model(
         scope = cfg.get('default_scope', 'mmpretrain')
         model = build_model(cfg.model, crop_size(cfg), scope)
     state = content.get('state_dict', content)
+    if (name := not_finite(state)) is not None:
+        raise ValueError(f'{path}: {name} is not finite; take an earlier checkpoint')
     try:
         model.load_state_dict({key.removeprefix('module.'): v for key, v in state.items()})
     except RuntimeError as error:

@@ -261,7 +261,8 @@ def test_a_spacing_beyond_belief_is_left_out(tmp_path):
     assert 'PixelSpacing of 1e+300 × 1e+300 mm is wrong: left out' in found.notes
 
 
-def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch):
+@pytest.mark.parametrize('how', ['plain', 'group length too great', 'long group 2'])
+def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch, how):
     import pydicom
 
     from mlrfnet_mm.datasets.reading import dicom
@@ -271,7 +272,13 @@ def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch):
     (length,) = np.frombuffer(data[140:144], '<u4')
     bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = b''.join(bomb.compress(bytes(10**7)) for _ in range(30)) + bomb.flush()
-    path.write_bytes(data[: 144 + length] + zeros)
+    meta = data[144 : 144 + length]
+    if how == 'long group 2':  # (0002,0102) PrivateInformation ahead of all that follows in it
+        filler = b'\2\0\2\1OB\0\0' + (2000).to_bytes(4, 'little') + bytes(2000)
+        meta, length = meta + filler, length + len(filler)
+    if how == 'group length too great':
+        length = 2**31 - 1
+    path.write_bytes(data[:140] + int(length).to_bytes(4, 'little') + meta + zeros)
     assert path.stat().st_size < 10**6
     monkeypatch.setattr(pydicom, 'dcmread', lambda *_, **__: pytest.fail('inflated'))
     with pytest.raises(ValueError, match='inflates to more than 264 MB: not read'):

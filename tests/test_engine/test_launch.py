@@ -6,7 +6,7 @@ from conftest import ROOT
 from mmengine.config import Config
 
 from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
-from mlrfnet_mm.engine.launch import check_keys, check_validation_data
+from mlrfnet_mm.engine.launch import check_keys, check_validation_data, run_in_order
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,26 @@ def test_what_a_config_leaves_to_the_class_counts(monkeypatch, part, train, val,
     cfg = Config({f'{key}_dataloader': dict(dataset={**kind, **v}) for key, v in parts.items()})
     with pytest.raises(ValueError, match=message.replace('val_dataloader', f'{part}_dataloader')):
         check_validation_data(cfg)
+
+
+def test_one_table_under_two_names_does_not_train_and_test():
+    kind = dict(type='mlrfnet_mm.CheXpert', protocol='select-on-valid')
+    names = dict(train='val', val='train', test='valid')
+    parts = {f'{k}_dataloader': dict(dataset=dict(split=v, **kind)) for k, v in names.items()}
+    with pytest.raises(ValueError, match="split is 'valid', as for the training"):
+        check_validation_data(Config(parts))
+    parts['train_dataloader']['dataset']['split'] = 'train'
+    parts['val_dataloader']['dataset']['split'] = 'val'
+    check_validation_data(Config(parts))  # the paper's habit, which the protocol's name says
+
+
+def test_ctrl_c_is_one_line():
+    def stopped():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        run_in_order(stopped, 'tool')
+    assert stop.value.code == 'tool: interrupted'
 
 
 def test_two_hospitals_may_name_their_splits_alike():

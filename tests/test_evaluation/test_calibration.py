@@ -261,3 +261,13 @@ def test_scores_that_are_all_but_equal_get_scale_0(spread):
     assert scale[0] == 0
     p = Calibration(('a',), 'platt', scale, bias, '').apply(scores)
     np.testing.assert_allclose(p, 1 / 3, atol=0.01)
+
+
+def test_another_class_does_not_move_the_zeros_of_one():
+    """The least score of each class decides where its own zeros go."""
+    x, y = made(500, seed=3)
+    x[np.flatnonzero(y)[0]] = 0
+    alone, _ = fit_calibration(x, y)
+    tiny = np.where(np.arange(500)[:, None] == 7, 1e-30, x)
+    both, _ = fit_calibration(np.hstack([x, tiny]), np.hstack([y, y]))
+    assert both[0] == alone[0] > 0.5

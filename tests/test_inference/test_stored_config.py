@@ -178,6 +178,10 @@ def test_a_checkpoint_fits_wholly_and_names_its_own_classes(tmp_path):
     assert load_model(tmp_path / 'x.pth').classes == FINDINGS[::-1]
     torch.save(dict(meta=meta | dict(cfg=own_scope), state_dict=state), tmp_path / 'own.pth')
     assert load_model(tmp_path / 'own.pth').classes == FINDINGS[::-1]
+    broken = {**state, 'head.classifiers.0.weight': state['head.classifiers.0.weight'] / 0}
+    torch.save(dict(meta=meta, state_dict=broken), tmp_path / 'nan.pth')
+    with pytest.raises(ValueError, match=r'head.classifiers.0.weight is not finite; take an earl'):
+        load_model(tmp_path / 'nan.pth')
     state.popitem()
     torch.save(dict(meta=meta, state_dict=state), tmp_path / 'x.pth')
     with pytest.raises(RuntimeError, match='does not fit the model of its config'):

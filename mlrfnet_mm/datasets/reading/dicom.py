@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROJECTION = ('CR', 'DX', 'RG')  # modalities that a chest radiograph has
 FRONTAL = ('PA', 'AP')
 GREY = ('MONOCHROME1', 'MONOCHROME2')
-DEFLATED = b'1.2.840.10008.1.2.1.99'
+DEFLATED = '1.2.840.10008.1.2.1.99'
 MOST_INFLATED = int(2 * MEGAPIXELS * 1e6 + 64e6)  # bytes: 16 bits a pixel, and a header
 # Of JPEG (T.81, Table B.1; not C4, C8 and CC) and JPEG-LS (T.87)
 FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -71,7 +71,7 @@ def read_dicom(path: str | Path) -> DicomXray:
         raise ImportError(f"DICOM needs pip install 'mlrfnet-mm[dicom]': {error}") from error
     data = Path(path).read_bytes()
     has_preamble = is_dicom(data[:132])
-    if has_preamble and DEFLATED in data[:1024]:
+    if has_preamble:
         _check_inflated(data)
     try:
         ds = pydicom.dcmread(BytesIO(data), force=True)
@@ -96,10 +96,19 @@ def _check_inflated(data: bytes) -> None:
 
     A file of 3 MB may hold gigabytes of zeros, which pydicom inflates before it reads a tag.
     """
-    (length,) = struct.unpack('<I', data[140:144])  # of the file meta information, group 2
+    from pydicom.filereader import _read_file_meta_info, read_preamble
+
+    stream = BytesIO(data)
+    try:
+        read_preamble(stream, False)
+        syntax = _read_file_meta_info(stream).get('TransferSyntaxUID')  # leaves off behind group 2
+    except Exception as error:
+        raise damaged('the header does not parse', error) from error
+    if syntax != DEFLATED:
+        return
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflate.decompress(data[144 + length :], MOST_INFLATED)
+        inflate.decompress(data[stream.tell() :], MOST_INFLATED)
     except zlib.error as error:
         raise damaged('the deflated data set does not inflate', error) from error
     if inflate.unconsumed_tail:

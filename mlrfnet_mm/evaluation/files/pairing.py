@@ -62,7 +62,7 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
 def _check_kinds(path: str | Path, predictions: Predictions) -> None:
     """Raise a ValueError that names the first array of another kind or number of axes."""
     axes = dict(scores=2, labels=2, images=1, patients=1, classes=1, studies=1, views=1, scored=1)
-    kinds = dict(scores='f', labels='fiub')
+    kinds = dict(scores='f', labels='fiub', classes='U', scored='U')
     for name, ndim in axes.items():
         values = getattr(predictions, name)
         if values is None:
@@ -72,7 +72,7 @@ def _check_kinds(path: str | Path, predictions: Predictions) -> None:
             raise ValueError(
                 f'{path} is not a prediction file (mlrfnet test … --out NPZ writes one): {name} is '
                 f'{values.dtype} of shape {values.shape}, and must have {ndim} axes of '
-                f'{"numbers" if name in kinds else "names"}'
+                f'{"numbers" if ndim == 2 else "names"}'
             )
     if predictions.unit not in ('image', 'study'):
         raise ValueError(f"{path}: unit must be 'image' or 'study', got {predictions.unit!r}")

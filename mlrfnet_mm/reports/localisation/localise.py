@@ -15,7 +15,7 @@ from mmengine.dataset import pseudo_collate
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
 from mlrfnet_mm.datasets.transforms import read_grey
-from mlrfnet_mm.evaluation.areas.bootstrap import percentile_interval
+from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.evaluation.localisation import (
     SIZES,
@@ -206,6 +206,8 @@ def _tables(
         means, draws = grouped_means(values, groups, patients, replicates, seed)
         rows = list(groups)
         ends = percentile_interval(draws)  # (2, G, M)
+        few = [name for name in rows if len(set(patients[groups[name]])) < LEAST_PATIENTS]
+        ends[:, [rows.index(name) for name in few]] = np.nan
         where = [rows.index(finding) for finding in findings]
         macro = percentile_interval(np.nanmean(draws[:, where], 1))
         table = [
@@ -219,7 +221,12 @@ def _tables(
                 if '_fp@' not in key:
                     record |= {f'{key}_low': float(low[m]), f'{key}_high': float(high[m])}
             records.append(record)
-    return [_short_table(source, records), _full_table(source, records)]
+    short = _short_table(source, records)
+    if few:
+        names = ', '.join(few)
+        note = f'No interval with fewer than {LEAST_PATIENTS} patients: {names}.'
+        short.notes = [*short.notes, note]
+    return [short, _full_table(source, records)]
 
 
 def _short_table(source: BoxedImages, records: list[Record]) -> Table:
@@ -231,8 +238,9 @@ def _short_table(source: BoxedImages, records: list[Record]) -> Table:
     notes = [
         'Share of boxes that are found, with nominal 95 % intervals by bootstrap over patients. '
         'Pointing: the greatest value lies in the box. IoU, IoBB: some detection (a region over '
-        "60/255 or 180/255 of the map's range) meets the box so far; IoBB is the share of the detection "
-        'that lies in the box, so small detections have it easy: see the false positives.',
+        "60/255 or 180/255 of the map's range) meets the box so far; IoBB is the share of the "
+        'detection that lies in the box, so small detections have it easy: see the false '
+        'positives.',
         "Sizes: the square root of the box's area, as a share of the image's side; terciles of "
         'these boxes.',
         *source.left_out,
