@@ -120,8 +120,8 @@ def check_validation_data(cfg: Config) -> None:
                     '{train,val,test}_dataloader.dataset.protocol=…'
                 )
     for first, second in combinations(parts, 2):
-        for one, other in product(parts[first], parts[second]):
-            if _images(one, scope, first) != _images(other, scope, first):
+        for first_data, other in product(parts[first], parts[second]):
+            if _images(first_data, scope, first) != _images(other, scope, first):
                 continue
             split = _images(other, scope).get('split')
             found = f'split is {split!r}' if split else f'data is {other}'
