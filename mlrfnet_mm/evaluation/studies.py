@@ -19,7 +19,7 @@ POOLS = {'max': np.maximum, 'mean': np.add}
 def pool_studies(
     scores: np.ndarray, labels: np.ndarray, studies: np.ndarray, pool: str = 'max'
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pool the scores of each study's images; a study has one label a class.
+    """Pool the scores of each study's images; a study has one label per class.
 
     Args:
         scores: (N, K).
@@ -45,7 +45,7 @@ def pool_studies(
         row, k = np.argwhere(differ)[0]
         raise ValueError(
             f'study {studies[row]}: its images have labels {b[row, k]:g} and {a[row, k]:g} of '
-            f'class {k}; a study has one label a class'
+            f'class {k}; a study has one label per class'
         )
     order = np.argsort(index, kind='stable')
     starts = np.cumsum(counts) - counts

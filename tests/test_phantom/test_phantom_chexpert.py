@@ -145,7 +145,7 @@ def test_a_study_has_a_frontal_view_and_labels_of_its_own(tables):
     assert len(studies) == visits
 
 
-def test_the_images_are_grey_and_of_several_sizes(phantom, tables):
+def test_the_images_are_gray_and_of_several_sizes(phantom, tables):
     shapes = set()
     for _, row in images(tables):
         image = cv2.imread(str(local(phantom, row)), cv2.IMREAD_UNCHANGED)
@@ -256,7 +256,7 @@ def test_a_finding_shows_from_the_side(finding, monkeypatch):
         change = np.abs(cv2.blur(whole - bare, (3, 3)))  # the noise draw is the same
         noise = (bare - cv2.medianBlur(bare.astype(np.uint8), 3)).std()
         assert change.max() > 3 * noise
-        # The body around the chest is no part of any finding.
+        # The body around the chest is not part of any finding.
         assert change[:8].mean() < 1 and change[:, :3].mean() < 1
 
 
