@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bootstrap.py
 
-Made data of the size of ChestX-ray14's official test set: 25,596 images of 2,797 patients, with the
+Synthetic data of the size of ChestX-ray14's official test set: 25,596 images of 2,797 patients, the
 images per patient drawn and every finding at about its prevalence there. Ours returns AUC and
 average precision; the loop computes AUC only. The loop is measured on a few replicates and scaled.
 """

@@ -98,13 +98,13 @@ def runner_loader(dataset: Any, workers: int, **options: Any) -> Callable[[], No
 
 
 def decode(paths: Iterable[Path]) -> None:
-    """Read files and decode them to grey, nothing else."""
+    """Read files and decode them to gray, nothing else."""
     for path in paths:
         cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def measure(ways: dict[str, tuple[int, Callable[[], None]]], rounds: int) -> dict[str, list[float]]:
-    """Return seconds an image of each way in each round; a round before them is not counted."""
+    """Return seconds per image of each way in each round; a round before them is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, (count, run) in ways.items():
@@ -126,7 +126,7 @@ def report(seconds: dict[str, list[float]], comparisons: list[tuple[str, str, st
     """Print rates, then ratios of two ways."""
     for name, values in seconds.items():
         rate, ms = spread([1 / v for v in values], ',.0f'), spread([v * 1e3 for v in values], '.2f')
-        print(f'{name:28} {rate:>28} images/s {ms:>28} ms an image')
+        print(f'{name:28} {rate:>28} images/s {ms:>28} ms per image')
     for slow, fast, goal in comparisons:
         ratios = [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
         print(f'time of {slow!r} over {fast!r}: {spread(ratios, ".2f")}; goal {goal}')

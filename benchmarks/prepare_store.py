@@ -3,7 +3,7 @@
 ORIGINALS is a folder of PNGs of 1024 x 1024; they are linked many times into a temporary folder.
 Preparing is timed for a small and for a large number of files: the difference of the two is the
 rate of a long run, without the seconds in which the worker processes start. Bare decoding is
-reading and decoding to grey on one core, and counts as often as there are cores. Goal: 0.9 of it.
+reading and decoding to gray on one core, and counts as often as there are cores. Goal: 0.9 of it.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Ways to keep prepared images: python benchmarks/stores.py DATA (needs `pip install lmdb`).
 
-DATA is a folder with images of one size. The same grey images are kept in each way in a temporary
+DATA is a folder with images of one size. The same gray images are kept in each way in a temporary
 folder and read in random order, as training does: warm (in the page cache), cold (dropped from it
 before each round) and warm by two processes. All ways run in turn in each round; printed are
 medians. Reading ends with the pixels as an array; nothing else is done to them.
@@ -24,9 +24,9 @@ from mmengine.fileio.backends import LmdbBackend
 
 from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.datasets.store.store import PreparedStore
-from mlrfnet_mm.datasets.transforms import read_grey
+from mlrfnet_mm.datasets.transforms import read_gray
 
-Reader = Callable[[Path, Sequence[int]], int]  # folder, rows → sum of a pixel each
+Reader = Callable[[Path, Sequence[int]], int]  # folder, rows → sum of one pixel of each
 
 
 def encoded(suffix: str) -> Reader:
@@ -40,8 +40,8 @@ def encoded(suffix: str) -> Reader:
 
 
 def decode(content: bytes) -> int:
-    """Decode to grey."""
-    return int(read_grey(content)[0, 0])
+    """Decode to gray."""
+    return int(read_gray(content)[0, 0])
 
 
 def from_lmdb(folder: Path, rows: Sequence[int]) -> int:
@@ -82,8 +82,8 @@ def from_store_checked(folder: Path, rows: Sequence[int]) -> int:
 
 
 WAYS: dict[str, tuple[str, Reader]] = {
-    'PNG, a file each': ('png', encoded('.png')),
-    'JPEG (quality 95), a file each': ('jpg', encoded('.jpg')),
+    'PNG, one file each': ('png', encoded('.png')),
+    'JPEG (quality 95), one file each': ('jpg', encoded('.jpg')),
     'PNG in LMDB (mmengine)': ('lmdb', from_lmdb),
     'bare pixels in LMDB': ('raw', from_raw_lmdb),
     'one .npy, memory map': ('npy', from_memmap),
@@ -97,14 +97,14 @@ def write(data: Path, out: Path) -> int:
     paths = sorted(path for path in data.rglob('*.png') if 'prepared' not in str(path))
     for name in ('png', 'jpg', 'lmdb', 'raw', 'npy'):
         (out / name).mkdir()
-    size = read_grey(paths[0]).shape[0]
+    size = read_gray(paths[0]).shape[0]
     prepare_store(data, [str(path.relative_to(data)) for path in paths], out / 'npy', size, 1)
     with (
         lmdb.open(str(out / 'lmdb'), map_size=1 << 34) as database,
         lmdb.open(str(out / 'raw'), map_size=1 << 34) as raw,
     ):
         for row, path in enumerate(paths):
-            img = read_grey(path)
+            img = read_gray(path)
             png = cv2.imencode('.png', img)[1].tobytes()
             (out / 'png' / f'{row}.png').write_bytes(png)
             jpeg = cv2.imencode('.jpg', img, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()

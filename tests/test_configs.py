@@ -137,20 +137,20 @@ def test_augmentation_draws_what_the_paper_says(path):
     jitter = kinds['XrayContrast']
     changed = [jitter(dict(img=image, draw=(0, 0, i)))['img'] for i in range(4000)]
     factors = np.array([int(c[1, 0]) - int(c[0, 0]) for c in changed]) / 200
-    assert kstest(factors, uniform(0.9, 0.2).cdf).statistic < 0.05  # grey levels are steps
+    assert kstest(factors, uniform(0.9, 0.2).cdf).statistic < 0.05  # gray levels are steps
     means = np.array([c.mean() for c in changed])
     np.testing.assert_allclose(means, 128, atol=1)  # no brightness
 
 
 @pytest.mark.parametrize('part', ['train', 'val', 'test'])
 def test_data_path_of_the_main_config(part, phantom):
-    """From the file to the network's input: 224 pixels of a resize to 256, normalised RGB."""
+    """From the file to the network's input: 224 pixels of a resize to 256, normalized RGB."""
     cfg = read_config(ROOT / 'configs/mlrfnet_xray14.py')
     dataset = DATASETS.build(dict(cfg[f'{part}_dataloader'].dataset, data_root=str(phantom)))
     assert dataset.metainfo['split'] == part
     assert dataset.metainfo['dataset'] == 'generated phantom'  # never passes for the real one
     item = dataset[0]
-    assert item['inputs'].shape == (1, 224, 224)  # grey to the device
+    assert item['inputs'].shape == (1, 224, 224)  # gray to the device
     assert item['inputs'].dtype == torch.uint8
     assert item['data_samples'].patient_id == dataset.get_data_info(0)['patient_id']
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
@@ -159,9 +159,9 @@ def test_data_path_of_the_main_config(part, phantom):
     expected = (item['inputs'] / 255 - mean.view(3, 1, 1)) / std.view(3, 1, 1)
     torch.testing.assert_close(batch['inputs'][0], expected, atol=1e-4, rtol=1e-4)
     if part != 'train':
-        grey = cv2.imread(item['data_samples'].img_path, cv2.IMREAD_GRAYSCALE)
-        grey = cv2.resize(grey, (256, 256))[16:240, 16:240]  # 64 pixels: enlarged
-        assert (item['inputs'][0].numpy() == grey).all()
+        gray = cv2.imread(item['data_samples'].img_path, cv2.IMREAD_GRAYSCALE)
+        gray = cv2.resize(gray, (256, 256))[16:240, 16:240]  # 64 pixels: enlarged
+        assert (item['inputs'][0].numpy() == gray).all()
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)

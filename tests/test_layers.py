@@ -48,3 +48,29 @@ def test_nothing_imports_upward(path):
 def test_the_check_sees_imports():
     assert 'registry' in set(imported_layers(ROOT / 'mlrfnet_mm/models/necks/eca_neck.py'))
     assert 'models' in set(imported_layers(ROOT / 'mlrfnet_mm/models/__init__.py'))  # relative
+
+
+def rooms(folder):
+    """Modules and subfolders; ``__init__``, ``__main__`` and ``__pycache__`` do not count."""
+    inside = (p for p in folder.iterdir() if not p.name.startswith('__'))
+    return sorted(p.name for p in inside if p.is_dir() or p.suffix == '.py')
+
+
+FOLDERS = sorted({path.parent for path in FILES})
+# one module per command
+EXEMPT = ROOT / 'mlrfnet_mm/commands'
+
+
+@pytest.mark.parametrize('folder', FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_folder_has_at_most_nine_rooms(folder):
+    if folder == EXEMPT:
+        return
+    assert len(rooms(folder)) <= 9, rooms(folder)
+
+
+def test_the_check_sees_rooms(tmp_path):
+    for name in ('a.py', 'b.py', '__init__.py', '__main__.py', 'py.typed'):
+        (tmp_path / name).touch()
+    for name in ('c', '__pycache__'):
+        (tmp_path / name).mkdir()
+    assert rooms(tmp_path) == ['a.py', 'b.py', 'c']

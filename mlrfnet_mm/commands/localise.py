@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser.add_argument(
         '--boxes',
         metavar='CSV',
-        help='box table; default: BBox_List_2017.csv of the data set, or beside --images',
+        help='box table; default: BBox_List_2017.csv of the data set, or next to --images',
     )
     parser.add_argument(
         '--images', metavar='DIR', help="a folder's images instead of the config's test split"

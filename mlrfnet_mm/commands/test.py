@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser.add_argument(
         '--ten-crop',
         action='store_true',
-        help='mean score of the centre, the corners and their mirror images; ten times the work',
+        help='mean score of the center, the corners and their mirror images; ten times the work',
     )
     parser.add_argument(
         '--fuse-conv-bn',

@@ -100,7 +100,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
 
     Raises:
         ValueError: for a missing or repeated column, a row of another width than the header, and
-            what is no csv.
+            a file that is not CSV.
     """
     content = path.read_bytes()  # whole: reading lines through gzip takes twice the time
     if path.suffix == '.gz':
@@ -183,7 +183,7 @@ def check_disjoint(
     image_seen: dict[str, Path] = {}
     patient_seen: dict[Hashable, tuple[Path, str]] = {}
     shared_images: list[str] = []
-    shared_patients: dict[Hashable, str] = {}  # one problem a patient, however many images
+    shared_patients: dict[Hashable, str] = {}  # one problem per patient, however many images
     for path, names in lists.items():
         for name, number in names.items():
             other = image_seen.setdefault(name, path)

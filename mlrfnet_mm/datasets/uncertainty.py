@@ -101,7 +101,7 @@ def targets(
         codes: the labels' codes, ``(K,)``.
         limits: as `limits` gives them, ``(2, K)``.
         item: what `draws.uniforms` takes. ``None`` makes those unknown (NaN) that would have to be
-            drawn: a random soft label is no truth to evaluate against.
+            drawn: a random soft label is not a truth to evaluate against.
         columns: place in ``FINDINGS`` of each of the K classes: a class has the same draw whatever
             the others are.
     """

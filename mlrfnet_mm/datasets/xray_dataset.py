@@ -78,7 +78,9 @@ class XrayDataset(BaseDataset):
         # Not through the `metainfo` argument: there mmengine takes strings for file names.
         self._metainfo.update(stamp)
         if os.path.isfile(os.path.join(self.data_root, PHANTOM_MANIFEST)):
-            self._metainfo['dataset'] = 'generated phantom'  # no number of it passes for a real one
+            self._metainfo['dataset'] = (
+                'generated phantom'  # so that its numbers are not taken for real ones
+            )
         if not lazy_init:
             self.full_init()
 

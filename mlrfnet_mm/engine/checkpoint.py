@@ -40,7 +40,7 @@ def torch_load_mode(weights_only: bool) -> Iterator[None]:
 def check_plain(path: str) -> None:
     """Refuse a checkpoint file that needs more than torch's own list of harmless types.
 
-    Only structure is read, no tensor. The check stands by itself as the onedl fork loads with a
+    Only structure is read, no tensor. The check is a separate one, as the onedl fork loads with a
     list of its own, which has ``getattr`` on it.
 
     Raises:
@@ -51,7 +51,7 @@ def check_plain(path: str) -> None:
             warnings.simplefilter('ignore')  # of pickle protocols
             torch.load(path, map_location='meta', weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError, OSError) as error:
-        # torch's own text recommends to switch the protection off: only its reason is passed on
+        # torch's own text recommends switching the protection off: only its reason is passed on
         lines = [line.strip() for line in re.split(r'[\n:]', str(error))]
         words = re.compile('global|operand|function|class|block', re.IGNORECASE)
         told = [line for line in lines if len(line.split()) > 1 and words.search(line)]

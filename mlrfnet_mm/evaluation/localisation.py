@@ -37,7 +37,7 @@ class Localisation(NamedTuple):
     iobb: np.ndarray
 
 
-def normalise(heat: np.ndarray) -> np.ndarray:
+def normalize(heat: np.ndarray) -> np.ndarray:
     """Scale a map (H, W) to least 0 and greatest 1; NaN, where there is no map, stays.
 
     A flat map becomes 0 everywhere: it points nowhere.
@@ -53,7 +53,7 @@ def normalise(heat: np.ndarray) -> np.ndarray:
 
 
 def peak(heat: np.ndarray) -> tuple[float, float] | None:
-    """Centre of the pixel of the greatest value, the first in reading order; None for a flat map.
+    """Center of the pixel of the greatest value, the first in reading order; None for a flat map.
 
     >>> peak(np.array([[0.0, 0.0], [0.0, 2.0]]))
     (1.5, 1.5)
@@ -65,16 +65,16 @@ def peak(heat: np.ndarray) -> tuple[float, float] | None:
 
 
 def detect(heat: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarray:
-    """Boxes around the connected regions (of 8 neighbours) at or above each level.
+    """Boxes around the connected regions (of 8 neighbors) at or above each level.
 
     Args:
-        heat: (H, W); scaled by :func:`normalise` here.
+        heat: (H, W); scaled by :func:`normalize` here.
         levels: shares of the scaled map's range, over 0.
 
     Returns:
         (D, 4) float64 ``x, y, w, h``; D = 0 for a flat map.
     """
-    scaled = normalise(heat)
+    scaled = normalize(heat)
     found = []
     for level in levels:
         mask = (scaled >= level).astype(np.uint8)  # NaN is outside

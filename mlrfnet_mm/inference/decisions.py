@@ -27,7 +27,7 @@ class Decisions:
     thresholds: Thresholds | None
 
     @classmethod
-    def beside(cls, checkpoint: Path, classes: tuple[str, ...], digest: str = '') -> 'Decisions':
+    def next_to(cls, checkpoint: Path, classes: tuple[str, ...], digest: str = '') -> 'Decisions':
         """Read what lies in the checkpoint's folder.
 
         Args:
@@ -66,7 +66,7 @@ class Decisions:
         return cls(classes, **found)
 
     def stamp(self) -> dict[str, str]:
-        """What probabilities and decisions stand on."""
+        """What probabilities and decisions are based on."""
         by, at = self.calibration, self.thresholds
         return dict(
             calibration=f'{by.method}, fitted on {by.stamp} per {by.unit}' if by else UNCALIBRATED,
@@ -131,7 +131,7 @@ def value_of(row: Mapping[str, Any]) -> float:
 def ranked(findings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Names of the findings, the most probable first.
 
-    A score is not a probability: findings without a calibration stand behind those with one.
+    A score is not a probability: findings without a calibration come after those with one.
     """
 
     def key(name: str) -> tuple[bool, float]:

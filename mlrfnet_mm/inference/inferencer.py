@@ -54,7 +54,7 @@ class CXRInferencer(BaseInferencer):
         limits: sizes of images that are predicted.
 
     Raises:
-        ValueError: no ``weights``; see also :func:`load_model` and :meth:`Decisions.beside`.
+        ValueError: no ``weights``; see also :func:`load_model` and :meth:`Decisions.next_to`.
     """
 
     preprocess_kwargs: set = set()
@@ -83,7 +83,7 @@ class CXRInferencer(BaseInferencer):
         """Load by :func:`load_model`, not by mmengine, which runs the config in a checkpoint."""
         self.loaded: LoadedModel = load_model(weights, self._given, device, self._trust)
         cfg.update(self.loaded.cfg._cfg_dict)
-        self.decisions = Decisions.beside(
+        self.decisions = Decisions.next_to(
             self.loaded.path, self.loaded.classes, self.loaded.stamp['sha256']
         )
         self.stamp = dict(**self.loaded.stamp, **self.decisions.stamp(), notice=NOTICE)
@@ -159,7 +159,7 @@ class CXRInferencer(BaseInferencer):
         for item, row, sample in zip(good, scores, batch['data_samples'], strict=True):
             item['scores'] = row.numpy()
             item['sample'] = sample.set_pred_score(row.float())
-            # an image of a DICOM study may be one of several: what is for studies is for the page
+            # an image of a DICOM study may be one of several: what studies need is for the page
             units = ('image',) if item['xray'].in_study else ('image', 'study')
             item['findings'] = self.decisions.read(item['scores'], units)
         if mapper is not None:

@@ -71,7 +71,7 @@ def load_model(
     with torch_load_mode(weights_only=not trust):
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     if not isinstance(content, dict):
-        raise ValueError(f'{path} holds a {type(content).__name__}, no checkpoint of a training')
+        raise ValueError(f'{path} holds a {type(content).__name__}, not a checkpoint of a training')
     meta = content.get('meta', {})
     cfg = _config(path, meta, config)
     with torch_load_mode(weights_only=not trust):
@@ -106,7 +106,7 @@ def check_classes(path: Path, classes: tuple[str, ...], outputs: int | None) -> 
         outputs: number of the network's; None if it is not known yet.
 
     Raises:
-        ValueError: a name twice, or as many as there are no outputs.
+        ValueError: a name twice, or a number of names other than that of the outputs.
     """
     if outputs is not None and outputs != len(classes):
         raise ValueError(
@@ -117,7 +117,7 @@ def check_classes(path: Path, classes: tuple[str, ...], outputs: int | None) -> 
     if twice:
         raise ValueError(
             f'{path} names {", ".join(twice)} more than once among its {len(classes)} findings: '
-            'a result could not be told from another; get the checkpoint again'
+            'their results could not be told apart; get the checkpoint again'
         )
 
 

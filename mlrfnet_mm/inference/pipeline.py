@@ -33,10 +33,10 @@ def placing_pipeline(cfg: Config) -> list[dict[str, Any]]:
         is_part(MMENGINE_TRANSFORMS, step.get('type'), scope, kind)
         for step, kind in zip(steps, STEPS, strict=True)
     )
-    if not good or set(geometry) - PLACING or geometry.get('crop', 'centre') != 'centre':
+    if not good or set(geometry) - PLACING or geometry.get('crop', 'center') != 'center':
         raise ValueError(
             'the test pipeline must be mlrfnet_mm.LoadXray, mlrfnet_mm.XrayGeometry and '
-            "mmpretrain.PackInputs, the second with crop='centre' and without random changes, "
+            "mmpretrain.PackInputs, the second with crop='center' and without random changes, "
             f'got {steps}'
         )
     for step, kind in zip(steps, STEPS, strict=True):

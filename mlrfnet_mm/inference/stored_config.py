@@ -34,7 +34,7 @@ MODULES = (
 )
 SCOPES = {'mmpretrain': mmpretrain.registry, 'mlrfnet_mm': mlrfnet_mm.registry}
 SCOPES |= {'mmengine': mmengine.registry, 'mmcv': mmengine.registry}
-# An initialiser is named in a config, and never built here: the weights are the checkpoint's.
+# An initializer is named in a config, and never built here: the weights are the checkpoint's.
 UNUSED = ('init_cfg', 'train_cfg', 'pretrained')
 NUMBERS = dict(inf=math.inf, nan=math.nan)
 
@@ -48,7 +48,7 @@ def parse_config(text: str) -> Config:
     try:
         statements = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise ValueError(f'the config in the checkpoint is no config text: {error}') from error
+        raise ValueError(f'the config in the checkpoint cannot be parsed: {error}') from error
     values = {}
     for statement in statements:
         if not (
@@ -106,8 +106,8 @@ def check_types(part: Any) -> None:
         kind = part.get('type')
         if 'type' in part and not _known(kind):
             raise ValueError(
-                f'the config in the checkpoint has type={kind!r}, which is no network or loss of '
-                'mlrfnet_mm or mmpretrain, and was not built; give the config file (--config)'
+                f'the config in the checkpoint has type={kind!r}, which is not a network or loss '
+                'of mlrfnet_mm or mmpretrain, and was not built; give the config file (--config)'
             )
         if str(kind).endswith('TIMMBackbone') and (
             not re.fullmatch(r'[\w.]+', str(part.get('model_name'))) or 'checkpoint_path' in part

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from mlrfnet_mm.datasets.reading.dicom import is_dicom, read_dicom
-from mlrfnet_mm.datasets.transforms import read_grey
+from mlrfnet_mm.datasets.transforms import read_gray
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.dcm', '.dicom'}
 
-ONE_LEVEL = 'one grey level throughout: a wrong window or no image; the scores mean nothing'
+ONE_LEVEL = 'one gray level throughout: a wrong window, or not an X-ray; the scores mean nothing'
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Xray:
 
     Attributes:
         pixels: uint8 (H, W).
-        spacing: millimetres between pixels down and across, if the file says so.
-        study: key that the images of one study share; the path where there is no such.
+        spacing: millimeters between pixels down and across, if the file says so.
+        study: key that the images of one study share; the path if there is none.
         notes: what a reader should know.
         patient: ``name`` and ``id`` of a DICOM file, for those who ask for them only.
         in_study: whether the file names a study, which may hold other images.
@@ -72,17 +72,17 @@ LIMITS = Limits()
 def read_xray(
     source: str | Path | np.ndarray, limits: Limits = LIMITS, bits: int | None = None
 ) -> Xray:
-    """Read a file, whose content and not whose suffix decides; or take a grey array.
+    """Read a file, whose content and not whose suffix decides; or take a gray array.
 
     Args:
         source: file, or uint8 (H, W).
         limits: sizes that are taken.
-        bits: of files of 16 bits, see :func:`read_grey`.
+        bits: of files of 16 bits, see :func:`read_gray`.
 
     Raises:
         OSError: the file cannot be read.
         ImportError: a DICOM file without the extra ``dicom``.
-        ValueError: see :func:`read_grey`, :func:`read_dicom` and :class:`Limits`; an array that is
+        ValueError: see :func:`read_gray`, :func:`read_dicom` and :class:`Limits`; an array that is
             not uint8 (H, W).
     """
     xray = _read(source, bits)
@@ -106,7 +106,7 @@ def _read(source: str | Path | np.ndarray, bits: int | None) -> Xray:
         return Xray(
             dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient, bool(dicom.study)
         )
-    return Xray(read_grey(path, bits=bits), None, str(path), (), {})
+    return Xray(read_gray(path, bits=bits), None, str(path), (), {})
 
 
 def list_files(

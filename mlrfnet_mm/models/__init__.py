@@ -4,7 +4,7 @@
 
     image (N, 1, 224, 224) uint8
       │  mlrfnet_mm.XrayDataPreprocessor
-    (N, 3, 224, 224) normalised
+    (N, 3, 224, 224) normalized
       │  mmpretrain.Res2Net-50, 26w x 4s, out_indices (1, 2, 3)
       ├─ U2 (N,  512, 28, 28) ─ ECA ─ 1x1 conv ─ (N, K, 784) ─ mean + 0.5 · softmax(99 μ)·μ ─ P1 ┐
       ├─ U3 (N, 1024, 14, 14) ─ ECA ─ 1x1 conv ─ (N, K, 196) ─ mean + 0.3 · softmax(99 μ)·μ ─ P2 ┤

@@ -1,4 +1,4 @@
-"""Grey batches become normalised three-channel ones on the device."""
+"""Gray batches become normalized three-channel ones on the device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from mlrfnet_mm.registry import MODELS
 
 @MODELS.register_module()
 class XrayDataPreprocessor(ClsDataPreprocessor):
-    """Move a batch of grey images to the device as uint8, then normalise it there.
+    """Move a batch of gray images to the device as uint8, then normalize it there.
 
     ``(x - mean) / std`` for each entry of ``mean`` makes (N, 1, H, W) uint8 into (N, C, H, W)
     float32, C the number of entries. The numbers are those of mmpretrain's ``ClsDataPreprocessor``
@@ -23,7 +23,7 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
     ``pseudo_collate`` (a list) makes.
 
     Args:
-        mean: of the channels, in grey levels; three for a network of colour images (ImageNet's by
+        mean: of the channels, in gray levels; three for a network of color images (ImageNet's by
             default), one for a network of one channel.
         std: standard deviations, as many.
         batch_augments: see mmpretrain's ClsDataPreprocessor; Mixup and CutMix mix ``gt_score``,
@@ -48,7 +48,7 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
         self._non_blocking = True  # pinned batches are copied while the device computes
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Return ``inputs``, normalised, and ``data_samples``."""
+        """Return ``inputs``, normalized, and ``data_samples``."""
         inputs = data['inputs']
         if not isinstance(inputs, Tensor):
             shapes = {tuple(x.shape) for x in inputs}
@@ -60,8 +60,8 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
             inputs = torch.stack(list(inputs))
         if inputs.ndim not in (4, 5) or inputs.shape[-3] != 1:
             raise ValueError(
-                'XrayDataPreprocessor takes grey batches, (N, 1, H, W) or (N, 10, 1, H, W), got '
+                'XrayDataPreprocessor takes gray batches, (N, 1, H, W) or (N, 10, 1, H, W), got '
                 f'{tuple(inputs.shape)}; load images with mlrfnet_mm.LoadXray, or use '
-                'mmpretrain.ClsDataPreprocessor for colour'
+                'mmpretrain.ClsDataPreprocessor for color'
             )
         return super().forward({**data, 'inputs': inputs}, training)

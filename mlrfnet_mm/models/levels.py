@@ -11,7 +11,7 @@ def check_levels(feats: Sequence[Tensor], in_channels: Sequence[int], part: str)
     Args:
         feats: the levels, each (N, C, H, W).
         in_channels: the C of each.
-        part: ``'neck'`` or ``'head'``: where ``in_channels`` stands in the config.
+        part: ``'neck'`` or ``'head'``: the part of the config that has ``in_channels``.
 
     Raises:
         ValueError: with the level, the number expected and the one found.
@@ -41,7 +41,7 @@ def known_channels(in_channels: Sequence[int] | None, part: str) -> tuple[int, .
     """The numbers as a tuple.
 
     Raises:
-        ValueError: None, which only a config may say that is built as a whole.
+        ValueError: None, which is for configs that are built as a whole.
     """
     if in_channels is None:
         raise ValueError(

@@ -9,7 +9,7 @@ are not at hand.
 An image depends on (seed, patient, index, size) alone: not on the number of patients or of workers.
 """
 
-from mlrfnet_mm.phantom.chexpert_files import write_chexpert_phantom
+from mlrfnet_mm.phantom.chexpert.files import write_chexpert_phantom
 from mlrfnet_mm.phantom.exposure import PhantomImage, render
 from mlrfnet_mm.phantom.files import write_phantom
 from mlrfnet_mm.phantom.folder import PhantomSummary

@@ -29,13 +29,13 @@ def ramp(distance: Map, width: float) -> Map:
 
 @lru_cache(maxsize=4)
 def _grid(size: int) -> tuple[Map, Map]:
-    centres = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
-    x, y = np.meshgrid(centres, centres)
+    centers = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    x, y = np.meshgrid(centers, centers)
     return x, y
 
 
 class Pose(NamedTuple):
-    """How the body lies in the image: shift in widths, turn in radians, scale around the centre."""
+    """How the body lies in the image: shift in widths, turn in radians, scale around the center."""
 
     dx: float = 0.0
     dy: float = 0.0
@@ -43,7 +43,7 @@ class Pose(NamedTuple):
     scale: float = 1.0
 
     def body(self, size: int) -> tuple[Map, Map]:
-        """Body coordinates (x, y) of every pixel centre, two maps (size, size)."""
+        """Body coordinates (x, y) of every pixel center, two maps (size, size)."""
         u, v = _grid(size)
         u, v = u - np.float32(self.dx), v - np.float32(self.dy)
         cos, sin = (
@@ -176,7 +176,7 @@ class Chest:
             vessels: attenuation of the lungs' vessels where nothing hides them.
         """
         in_lung = self.vessels * vessels + self.opacity - self._depth * self.air
-        return np.maximum(self._solid + self._beside_heart * in_lung + self.overlay, 0)
+        return np.maximum(self._solid + self._next_to_heart * in_lung + self.overlay, 0)
 
     def _heart(self) -> Map:
         """Thickness of the heart, 0 … 1: an ellipse that leans to the right of the image."""
@@ -229,7 +229,7 @@ class Chest:
             solid += rest.breast * breast * np.clip((y - 0.46) * 5, 0, 1)
         self._solid = solid
         self._depth = tissue * np.float32(self.shape.lucency)
-        self._beside_heart = 1 - np.float32(0.9) * heart
+        self._next_to_heart = 1 - np.float32(0.9) * heart
 
 
 def vessel_tree(rng: np.random.Generator, rest: Thorax) -> list[NDArray[np.float64]]:

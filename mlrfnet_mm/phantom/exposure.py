@@ -140,7 +140,7 @@ class Exposure:
         return transmit(chest.attenuation(self.vessels), self.scatter)
 
     def display(self, transmission: Map) -> Map:
-        """Grey levels 0 … 255, free of noise."""
+        """Gray levels 0 … 255, free of noise."""
         return self.film.display(transmission)
 
     def develop(self, transmission: Map) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""From attenuation to grey levels: transmission, scatter, quantum noise and a film-like display."""
+"""From attenuation to gray levels: transmission, scatter, quantum noise and a film-like display."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ class Film(NamedTuple):
         return cls(photons, rng.uniform(0.20, 0.32), rng.uniform(2.15, 2.45), rng.uniform(0.3, 0.6))
 
     def display(self, transmission: Map) -> Map:
-        """Grey levels 0 … 255: bright where little comes through."""
+        """Gray levels 0 … 255: bright where little comes through."""
         depth = (-np.log(np.maximum(transmission, 0.02)) - self.black) / (self.white - self.black)
         np.clip(depth, 0, 1, out=depth)
         return 255 * ((1 - self.bend) * depth + self.bend * np.sqrt(depth))

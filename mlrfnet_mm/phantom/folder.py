@@ -1,6 +1,6 @@
 """A folder of generated patients: written once, by several processes, and resumed after a kill.
 
-What the files are is the layout's business (`files`, `chexpert_files`). Here is what all layouts
+What the files are is the layout's business (`files`, `chexpert.files`). Here is what all layouts
 promise: nothing foreign is touched, nothing is made twice, and the bytes do not depend on workers.
 """
 

@@ -36,14 +36,14 @@ class AsidePose(Pose):
     """As `Pose`, with x = 0 in the middle between breastbone and back, which leans forward."""
 
     def body(self, size: int) -> tuple[Map, Map]:
-        """Body coordinates (x, y) of every pixel centre, two maps (size, size)."""
+        """Body coordinates (x, y) of every pixel center, two maps (size, size)."""
         z, y = super().body(size)
-        return z - _centre(y), y
+        return z - _center(y), y
 
     def pixels(self, points: NDArray[np.float64], size: int) -> NDArray[np.float64]:
         """The inverse for points (..., 2): body coordinates to pixels of a (size, size) image."""
         x, y = points[..., 0], points[..., 1]
-        return super().pixels(np.stack([x + _centre(y), y], axis=-1), size)
+        return super().pixels(np.stack([x + _center(y), y], axis=-1), size)
 
 
 class Profile(Thorax):
@@ -78,7 +78,7 @@ class Aside(Chest):
         """Twice this lung and once the rest of the body: the mean of both lungs is the beam's."""
         in_lung = self.vessels * vessels + 2 * self.opacity - self._depth * self.air
         overlay = np.maximum(self.overlay, np.float32(-0.15))  # gas amid air is hardly darker
-        return self._solid + self._beside_heart * in_lung + 2 * overlay
+        return self._solid + self._next_to_heart * in_lung + 2 * overlay
 
     def _heart(self) -> Map:
         """Thickness of the heart, 0 … 1: behind the breastbone, a large one reaches the spine."""
@@ -101,7 +101,7 @@ class Aside(Chest):
         ribs = ramp(left - 0.45, 0.7) + ramp(right - 0.45, 0.7)
         breastbone = ramp(0.011 - np.abs(self._inside + 0.004), 0.01) * (x < 0)
         breastbone *= ramp(y - rest.apex - 0.06, 0.04) * ramp(0.60 - y, 0.06)
-        z = x + _centre(y)
+        z = x + _center(y)
         bend = 0.17 - 1.3 * np.clip(0.34 - y, 0, 1) ** 2 - 0.35 * np.clip(y - 0.62, 0, 1) ** 2
         bodies = np.cos(2 * np.pi * (y + 0.15 * (z - bend)) / 0.062)
         spine = ramp(0.040 - np.abs(z - bend), 0.012) * (0.75 + 0.3 * ramp(bodies + 0.6, 0.5))
@@ -134,7 +134,7 @@ class Aside(Chest):
             solid += 3 * rest.breast * ramp(1 - fold, 0.5)
         self._solid = solid
         self._depth = tissue * np.float32(self.shape.lucency)
-        self._beside_heart = 1 - np.float32(0.5) * heart
+        self._next_to_heart = 1 - np.float32(0.5) * heart
 
 
 def render_lateral(seed: int, patient_id: int, index: int, size: int = 128) -> NDArray[np.uint8]:
@@ -174,7 +174,7 @@ def render_lateral(seed: int, patient_id: int, index: int, size: int = 128) -> N
     return film.develop(transmission, random_stream(seed, patient_id, ASIDE_NOISE, index))
 
 
-def _centre(y: Number) -> Number:
+def _center(y: Number) -> Number:
     """How far behind the middle of the image the middle of the chest lies at height y."""
     return 0.055 - 0.11 * y
 

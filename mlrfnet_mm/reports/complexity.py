@@ -1,7 +1,7 @@
 """Size, arithmetic and time of a network for one image (MLRFNet, Table 8).
 
 Multiply-adds are counted by mmengine (fvcore's counts: convolutions, products of matrices and
-normalisations); FLOPs, two to a multiply-add, by torch, which counts convolutions and products
+normalizations); FLOPs, two per multiply-add, by torch, which counts convolutions and products
 only. What papers call FLOPs are mostly multiply-adds: the 4.29 G of Table 8 are.
 """
 
@@ -71,8 +71,8 @@ class Complexity:
         }
         shape = f'{self.channels}×{self.size}×{self.size}'
         notes = [
-            f'{self.flops / 1e9:.4f} G FLOPs (two to a multiply-add; convolutions and matrix '
-            'products). Multiply-adds count normalisations too.',
+            f'{self.flops / 1e9:.4f} G FLOPs (two per multiply-add; convolutions and matrix '
+            'products). Multiply-adds count normalizations too.',
             f'Time per image at batch 1: median {median:.1f} ms, quartiles {low:.1f}–{high:.1f} ms '
             f'of {len(self.seconds)} passes after {WARM_UP} of warm-up, from tensor to logits '
             f'without loading; {self.device}, {date.today()}.',

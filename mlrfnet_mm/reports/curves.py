@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from mlrfnet_mm.reports.output.drawing import BLUE, GREY, RED, save, subplots
+from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, save, subplots
 
 PER_CLASS = re.compile('auc/[^/]+')  # not the means of StudyAUC's other readings
 
@@ -73,7 +73,7 @@ def plot_curves(work_dir: str | Path, out: str | Path | None = None) -> Path:
     """Draw training and validation loss and the validation AUC of a run.
 
     The validation part marks the epoch of least validation loss, which the checkpoint hook keeps by
-    default; the AUC part has the mean over the classes and, behind it in grey, each class.
+    default; the AUC part has the mean over the classes and, behind it in gray, each class.
 
     Args:
         work_dir: folder of the run.
@@ -113,7 +113,7 @@ def _draw_losses(axes: Axes, train: list[dict], val: list[dict]) -> None:
         steps, values = [r['step'] for r in lossy], [r['val/loss'] for r in lossy]
         axes.plot(steps, values, 's--', color=RED, markersize=4, label='validation')
         least = min(lossy, key=lambda record: record['val/loss'])
-        axes.axvline(least['step'], color=GREY, linestyle=':', label='least validation loss')
+        axes.axvline(least['step'], color=GRAY, linestyle=':', label='least validation loss')
     axes.set(ylabel='loss', title='Loss')
 
 
@@ -130,5 +130,5 @@ def _draw_aucs(axes: Axes, val: list[dict]) -> None:
     if val:
         best = max(val, key=lambda record: record['auc/mean'])
         value = best['auc/mean']
-        axes.axvline(best['step'], color=GREY, linestyle=':', label=f'greatest mean, {value:.3f}')
+        axes.axvline(best['step'], color=GRAY, linestyle=':', label=f'greatest mean, {value:.3f}')
     axes.set(ylabel='AUC', title='AUC on validation')

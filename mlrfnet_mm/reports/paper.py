@@ -1,7 +1,7 @@
 """What the paper prints, for columns named paper; Li et al., IEEE Access 2023."""
 
 # Table 5, last row. The lists behind it are those of protocol `chexnet`, though Table 2 calls them
-# official: no other protocol's numbers may stand next to these.
+# official: numbers of other protocols must not be put next to these.
 TABLE_5_STAMP, TABLE_5_IMAGES = 'ChestX-ray14 chexnet/test', 22433
 TABLE_5 = {
     'Atelectasis': 0.833,

@@ -152,22 +152,22 @@ def inputs(tmp_path, images):
     """A folder of one image in many formats, bad files, and one that is not an image."""
     folder = tmp_path / 'inputs' / 'deeper'
     folder.mkdir(parents=True)
-    grey = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
-    wide = grey.astype(np.uint16) * 257
+    gray = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
+    wide = gray.astype(np.uint16) * 257
     window = dict(WindowCenter=2048, WindowWidth=4096, ImagerPixelSpacing=[2.0, 2.0])
-    twelve = np.rint(grey * (4095 / 255)).astype(np.uint16)
-    cv2.imwrite(str(folder / 'a_grey.png'), grey)
-    cv2.imwrite(str(folder / 'b_colour.png'), cv2.merge([grey] * 3))
+    twelve = np.rint(gray * (4095 / 255)).astype(np.uint16)
+    cv2.imwrite(str(folder / 'a_gray.png'), gray)
+    cv2.imwrite(str(folder / 'b_color.png'), cv2.merge([gray] * 3))
     cv2.imwrite(str(folder / 'c_16bit.png'), wide)
     cv2.imwrite(str(folder / 'd_16bit.tiff'), wide)
-    cv2.imwrite(str(folder / 'e_photo.jpg'), grey, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    cv2.imwrite(str(folder / 'e_photo.jpg'), gray, [cv2.IMWRITE_JPEG_QUALITY, 100])
     write_dicom(folder / 'f_Doe_Jane', twelve, **window)  # no suffix
     inverse = dict(photometric='MONOCHROME1', compress='RLELossless')
     write_dicom(folder / 'g.dcm', 4095 - twelve, **inverse, **window)
     write_dicom(folder / 'h_frames.dcm', np.stack([twelve] * 2), NumberOfFrames=2)
-    (folder / 'i_cut.png').write_bytes((folder / 'a_grey.png').read_bytes()[:200])
+    (folder / 'i_cut.png').write_bytes((folder / 'a_gray.png').read_bytes()[:200])
     (folder / 'j_cut.dcm').write_bytes((folder / 'g.dcm').read_bytes()[:420])
-    (folder / 'k_\udcff.png').write_bytes((folder / 'a_grey.png').read_bytes())
+    (folder / 'k_\udcff.png').write_bytes((folder / 'a_gray.png').read_bytes())
     (folder / 'readme.txt').write_text('no image')
     return folder.parent
 
@@ -361,18 +361,18 @@ def test_sizes_unlike_a_chest_x_ray(checkpoint, shape, limits, message):
     assert message in record['error'] if message else 'findings' in record
 
 
-def test_one_grey_level_is_noted_for_any_format(checkpoint, tmp_path):
+def test_one_gray_level_is_noted_for_any_format(checkpoint, tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.full((80, 80), 77, np.uint8))
     cv2.imwrite(str(tmp_path / 'a.jpg'), np.full((80, 80), 77, np.uint8))
     inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
     for record in inferencer([tmp_path / 'a.png', tmp_path / 'a.jpg'])['predictions']:
-        assert 'one grey level throughout' in record['notes'][0]
+        assert 'one gray level throughout' in record['notes'][0]
 
 
 def test_stored_bits_as_in_the_config(checkpoint, images, tmp_path):
     """A 12-bit image whose brightest pixel is dim: read as the config's test loader reads it."""
-    grey = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
-    half = np.rint(grey.astype(float) / 2).astype(np.uint8)
+    gray = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
+    half = np.rint(gray.astype(float) / 2).astype(np.uint8)
     cv2.imwrite(str(tmp_path / 'half.png'), half)
     cv2.imwrite(str(tmp_path / 'bits.png'), np.rint(half * (4095 / 255)).astype(np.uint16))
     files = [tmp_path / 'half.png', tmp_path / 'bits.png']

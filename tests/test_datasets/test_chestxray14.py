@@ -242,7 +242,7 @@ def test_numbered_folders(root: Path, nested: bool) -> None:
     assert all(Path(dataset[i]['img_path']).is_file() for i in range(3))
 
 
-def test_gz_beside_an_absent_csv(root: Path) -> None:
+def test_gz_next_to_an_absent_csv(root: Path) -> None:
     (root / f'{CSV}.gz').write_bytes(gzip.compress((root / CSV).read_bytes()))
     (root / CSV).write_text('not read')
     with pytest.raises(ValueError, match='line 1'):

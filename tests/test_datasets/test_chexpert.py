@@ -284,7 +284,7 @@ def test_five_classes_draw_what_the_fourteen_do(phantom):
     assert drawn
 
 
-def test_soft_labels_are_drawn_in_training_only_and_anew_each_epoch(tmp_path):
+def test_soft_labels_are_drawn_in_training_only_and_again_each_epoch(tmp_path):
     root = write(
         tmp_path / 'x',
         [r.replace('train/patient00001', 'train/patient00002') for r in train_rows()],

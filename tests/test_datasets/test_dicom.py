@@ -1,4 +1,4 @@
-"""Grey levels of DICOM files against the formulas of PS3.3, written out here."""
+"""Gray levels of DICOM files against the formulas of PS3.3, written out here."""
 
 import struct
 import zlib
@@ -65,10 +65,10 @@ def test_a_slope_may_be_negative(tmp_path):
     np.testing.assert_allclose(read_dicom(path).pixels, expected, atol=1)
 
 
-def test_a_window_beside_the_values_is_said(tmp_path):
+def test_a_window_away_from_the_values_is_noted(tmp_path):
     pixels = np.tile(RAMP, (2, 2))
     path = write_dicom(tmp_path / 'x.dcm', pixels, WindowCenter=-5000, WindowWidth=100)
-    assert 'one grey level throughout' in read_xray(path).notes[0]
+    assert 'one gray level throughout' in read_xray(path).notes[0]
 
 
 @pytest.mark.parametrize(('padding', 'limit'), [(0, None), (0, 10), (4095, 4000)])
@@ -145,7 +145,7 @@ def test_padding_does_not_stretch(tmp_path):
     assert not read_dicom(path).pixels[:10].any()
 
 
-def test_colour_capture(tmp_path):
+def test_color_capture(tmp_path):
     rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     path = write_dicom(
         tmp_path / 'x.dcm', RAMP[:20, :30], bits=8, SamplesPerPixel=3, BitsAllocated=8,
@@ -153,7 +153,7 @@ def test_colour_capture(tmp_path):
     )  # fmt: skip
     found = read_dicom(path)
     np.testing.assert_array_equal(found.pixels, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
-    assert any('colour' in note for note in found.notes)
+    assert any('color' in note for note in found.notes)
 
 
 def test_spacing_study_patient_and_notes(tmp_path):
@@ -228,7 +228,7 @@ def test_padding_is_black_with_and_without_a_window(tmp_path, photometric, windo
 def test_a_window_of_no_width_is_none(tmp_path, width, function):
     window = dict(WindowCenter=0, WindowWidth=width, VOILUTFunction=function)
     found = read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, **window))
-    assert found.notes[0] == f'the window has a width of {width:g}, which is none'
+    assert found.notes[0] == f'the window has a width of {width:g} and is ignored'
     assert 'no window' in found.notes[1]
     np.testing.assert_array_equal(
         found.pixels, read_dicom(write_dicom(tmp_path / 'b.dcm', RAMP)).pixels

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlrfnet_mm.datasets.transforms import LoadXray, read_grey
+from mlrfnet_mm.datasets.transforms import LoadXray, read_gray
 
-GREY = (np.random.default_rng(0).random((8, 6)) * 255).astype(np.uint8)
-XRAY = cv2.resize(GREY, (300, 400), interpolation=cv2.INTER_CUBIC)
+GRAY = (np.random.default_rng(0).random((8, 6)) * 255).astype(np.uint8)
+XRAY = cv2.resize(GRAY, (300, 400), interpolation=cv2.INTER_CUBIC)
 
 
 def encoded(image, kind, **options):
@@ -44,13 +44,13 @@ def resized(data, old, new):
 CLAIMS = {
     'PNG': png(12_000, 12_000),
     'GIF': resized(
-        encoded(GREY, 'GIF'), struct.pack('<HH', 6, 8), struct.pack('<HH', 12000, 12000)
+        encoded(GRAY, 'GIF'), struct.pack('<HH', 6, 8), struct.pack('<HH', 12000, 12000)
     ),
     'BMP': resized(
-        encoded(GREY, 'BMP'), struct.pack('<ii', 6, 8), struct.pack('<ii', 12000, 12000)
+        encoded(GRAY, 'BMP'), struct.pack('<ii', 6, 8), struct.pack('<ii', 12000, 12000)
     ),
     'JPEG': resized(
-        encoded(GREY, 'JPEG'), struct.pack('>HH', 8, 6), struct.pack('>HH', 12000, 12000)
+        encoded(GRAY, 'JPEG'), struct.pack('>HH', 8, 6), struct.pack('>HH', 12000, 12000)
     ),
     'PGM': b'P5 12000 12000 255\n' + bytes(100),
 }
@@ -60,12 +60,12 @@ CLAIMS = {
 def test_claimed_pixels_are_counted_before_decoding(kind, monkeypatch):
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
     with pytest.raises(ValueError, match='12,000 × 12,000 pixels, more than 100 megapixels'):
-        read_grey(CLAIMS[kind])
+        read_gray(CLAIMS[kind])
 
 
 def test_a_claim_beyond_pillow_s_own_limit():
     with pytest.raises(ValueError, match='more than 100 megapixels'):
-        read_grey(b'P5 60000 60000 255\n' + bytes(100))
+        read_gray(b'P5 60000 60000 255\n' + bytes(100))
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'GIF', 'WEBP'])
@@ -74,18 +74,18 @@ def test_animations_are_refused(kind):
     one = dict(lossless=True) if kind == 'WEBP' else {}
     data = encoded(XRAY, kind, save_all=True, append_images=[other], duration=100, **one)
     with pytest.raises(ValueError, match=f'an animated {kind} holds several pictures'):
-        read_grey(data)
-    single = read_grey(encoded(XRAY, kind, **one))
+        read_gray(data)
+    single = read_gray(encoded(XRAY, kind, **one))
     np.testing.assert_allclose(single.astype(int), XRAY, atol=1)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGB', 'CMYK'])
 def test_a_cut_jpeg_with_an_end_marker_is_refused(mode):
     data = encoded(Image.fromarray(XRAY).convert(mode), 'JPEG', quality=90)
-    whole = read_grey(data)
+    whole = read_gray(data)
     np.testing.assert_allclose(whole.astype(int), XRAY, atol=12)
     with pytest.raises(ValueError, match=r'the JPEG of .* bytes has damaged data .*premature end'):
-        read_grey(data[: len(data) // 2] + b'\xff\xd9')
+        read_gray(data[: len(data) // 2] + b'\xff\xd9')
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGB'])
@@ -101,14 +101,14 @@ def test_jpegs_have_the_pixels_that_opencv_gives(mode, turned, progressive):
     if mode == 'RGB':
         expected = cv2.cvtColor(expected, cv2.COLOR_BGR2GRAY)
     assert expected.shape == ((300, 400) if turned else (400, 300))
-    np.testing.assert_array_equal(read_grey(data), expected)
+    np.testing.assert_array_equal(read_gray(data), expected)
 
 
 @pytest.mark.parametrize('secret', [b'root:x:0:0:root', b'password = hunter2' * 30])
 def test_no_content_is_quoted(secret, tmp_path):
     (tmp_path / 'a.png').write_bytes(secret)
     with pytest.raises(ValueError, match='not an image') as error:
-        read_grey(tmp_path / 'a.png')
+        read_gray(tmp_path / 'a.png')
     assert 'root' not in str(error.value) and 'hunter' not in str(error.value)
 
 
@@ -123,7 +123,7 @@ def test_stored_bits_set_the_scale(top, tmp_path):
 def test_values_above_the_stored_bits_are_refused(tmp_path):
     Image.fromarray(np.full((8, 8), 4096, np.uint16)).save(tmp_path / 'a.png')
     with pytest.raises(ValueError, match='greatest value is 4096, above the 4095 of bits=12'):
-        read_grey(tmp_path / 'a.png', bits=12)
+        read_gray(tmp_path / 'a.png', bits=12)
     with pytest.raises(ValueError, match='bits must be from 8 to 16, or None, got 17'):
         LoadXray(bits=17)
 
@@ -136,4 +136,4 @@ def test_a_tiff_that_only_opencv_knows_is_not_decoded(tmp_path, monkeypatch):
     (tmp_path / 'x.tif').write_bytes(data)
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
     with pytest.raises(ValueError, match='a TIFF of a kind that Pillow does not know; give a PNG'):
-        read_grey(data)
+        read_gray(data)

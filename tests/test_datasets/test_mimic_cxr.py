@@ -218,7 +218,7 @@ def test_tables_of_two_versions_are_refused(tmp_path):
         MIMICCXR(str(root))
 
 
-def test_as_many_unlabelled_studies_as_published_are_fine(tmp_path, monkeypatch):
+def test_as_many_unlabeled_studies_as_published_are_fine(tmp_path, monkeypatch):
     monkeypatch.setattr('mlrfnet_mm.datasets.mimic_cxr.tables.MAX_UNLABELLED', 1)
     assert len(MIMICCXR(str(write(tmp_path / 'x', without=[50000001])))) == 3
 

@@ -30,7 +30,7 @@ from mlrfnet_mm.datasets.store.store import (
     PreparedStore,
     store_folder,
 )
-from mlrfnet_mm.datasets.transforms import fit, read_grey
+from mlrfnet_mm.datasets.transforms import fit, read_gray
 
 SIZE = 40
 
@@ -72,7 +72,7 @@ def test_rows_are_the_fitted_images(root, size, workers):  # the phantom has 64 
     names, _ = store.index()
     assert len(store) == result.images == result.made == len(list(root.glob('images/*.png')))
     for row, name in enumerate(names):
-        expected = fit(read_grey(root / name), size)
+        expected = fit(read_gray(root / name), size)
         np.testing.assert_array_equal(store.image(row), expected)
     array = np.load(store.folder / IMAGES, mmap_mode='r')  # an ordinary .npy
     assert array.shape == (len(names), size, size)
@@ -334,8 +334,8 @@ def test_killed_while_finishing(root, monkeypatch, point):
 
 
 @pytest.mark.parametrize('finished', [True, False])
-def test_other_bits_begin_anew(root, finished):
-    """16-bit files read with other stored bits have other grey levels."""
+def test_other_bits_begin_again(root, finished):
+    """16-bit files read with other stored bits have other gray levels."""
     for path in (root / 'images').glob('*.png'):
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16)
         cv2.imwrite(str(path), image * 8)  # up to 2040, 11 bits
@@ -359,7 +359,7 @@ def test_other_bits_begin_anew(root, finished):
     assert prepare(root, bits=12).made == 0
 
 
-def test_an_unfinished_store_of_another_size_is_begun_anew(root):
+def test_an_unfinished_store_of_another_size_is_begun_again(root):
     out = interrupted(root)
     prepare_store(root, chestxray14_images(root), out, 48, 1)
     assert PreparedStore(out).size == 48

@@ -1,4 +1,4 @@
-"""Grey loading, geometry and contrast against mmpretrain's, mmcv's and torchvision's functions."""
+"""Gray loading, geometry and contrast against mmpretrain's, mmcv's and torchvision's functions."""
 
 import io
 import itertools
@@ -23,7 +23,7 @@ from mlrfnet_mm.datasets.transforms import (
     XrayGeometry,
     fit,
     loading,
-    read_grey,
+    read_gray,
 )
 from mlrfnet_mm.datasets.transforms.contrast import contrast_table
 from mlrfnet_mm.datasets.transforms.draws import CONTRAST, GEOMETRY, LABELS, uniforms
@@ -33,7 +33,7 @@ SAMPLE = Path(__file__).resolve().parents[2].parent / 'shared/data/ChestX-ray14-
 
 
 def xray(height=96, width=96, seed=0):
-    """Smooth grey levels with some noise."""
+    """Smooth gray levels with some noise."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (7, 6)).astype(np.uint8)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(float)
@@ -58,19 +58,19 @@ def said(monkeypatch):
 
 
 @pytest.mark.parametrize('form', ['str', 'Path', 'bytes', 'file://'])
-def test_grey_png_is_read_as_it_is(tmp_path, form, said):
+def test_gray_png_is_read_as_it_is(tmp_path, form, said):
     path = save(tmp_path / 'a.png', xray())
     source = {'str': str(path), 'Path': path, 'bytes': path.read_bytes()}.get(
         form, f'file://{path}'
     )
     backend = dict(backend='local') if form == 'file://' else None
     source = str(path) if backend else source
-    np.testing.assert_array_equal(read_grey(source, backend_args=backend), xray())
+    np.testing.assert_array_equal(read_gray(source, backend_args=backend), xray())
     assert said == [] or form == 'bytes'
 
 
 @pytest.mark.parametrize('mode', ['L', 'LA', 'RGB', 'RGBA', 'P', 'L, transparent'])
-def test_equal_channels_are_the_grey_image(tmp_path, mode, said):
+def test_equal_channels_are_the_gray_image(tmp_path, mode, said):
     image = np.arange(256, dtype=np.uint8).reshape(16, 16)
     picture = Image.fromarray(image)
     alpha = Image.fromarray(np.ascontiguousarray(image.T))  # dropped, not blended
@@ -78,8 +78,8 @@ def test_equal_channels_are_the_grey_image(tmp_path, mode, said):
     if mode in ('LA', 'RGBA'):
         picture.putalpha(alpha)
     picture.save(tmp_path / 'a.png', **(dict(transparency=5) if ',' in mode else {}))
-    np.testing.assert_array_equal(read_grey(tmp_path / 'a.png'), image)
-    expected = ['alpha'] * (mode in ('LA', 'RGBA')) + ['colour'] * (mode in ('RGB', 'RGBA', 'P'))
+    np.testing.assert_array_equal(read_gray(tmp_path / 'a.png'), image)
+    expected = ['alpha'] * (mode in ('LA', 'RGBA')) + ['color'] * (mode in ('RGB', 'RGBA', 'P'))
     assert len(said) == len(expected)
     assert all(word in line for word, line in zip(expected, said, strict=True))
 
@@ -87,13 +87,13 @@ def test_equal_channels_are_the_grey_image(tmp_path, mode, said):
 def test_one_bit_is_black_and_white(tmp_path):
     image = xray() > 128
     Image.fromarray(image).save(tmp_path / 'a.png')
-    np.testing.assert_array_equal(read_grey(tmp_path / 'a.png'), image * 255)
+    np.testing.assert_array_equal(read_gray(tmp_path / 'a.png'), image * 255)
 
 
-def test_colours_by_luma(tmp_path):
-    colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
-    expected = colours @ np.array([0.299, 0.587, 0.114])
-    np.testing.assert_allclose(read_grey(save(tmp_path / 'a.png', colours)), expected, atol=0.51)
+def test_colors_by_luma(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    expected = colors @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(read_gray(save(tmp_path / 'a.png', colors)), expected, atol=0.51)
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ def test_colours_by_luma(tmp_path):
 )
 def test_16_bits_by_their_true_range(tmp_path, top, bits, said):
     image = np.linspace(0, top, 64).astype(np.uint16).reshape(8, 8)
-    grey = read_grey(save(tmp_path / 'a.png', image))
-    assert grey.dtype == np.uint8
-    np.testing.assert_allclose(grey, image * 255.0 / (2**bits - 1), atol=0.51)
+    gray = read_gray(save(tmp_path / 'a.png', image))
+    assert gray.dtype == np.uint8
+    np.testing.assert_allclose(gray, image * 255.0 / (2**bits - 1), atol=0.51)
     assert len(said) == 1 and 'a.png: an image of 16 bits' in said[0]
 
 
-def test_16_bit_colour(tmp_path):
+def test_16_bit_color(tmp_path):
     image = np.linspace(0, 4095, 64).astype(np.uint16).reshape(8, 8)
     cv2.imwrite(str(tmp_path / 'a.png'), cv2.merge([image] * 3))
-    np.testing.assert_allclose(read_grey(tmp_path / 'a.png'), image * 255.0 / 4095, atol=0.51)
+    np.testing.assert_allclose(read_gray(tmp_path / 'a.png'), image * 255.0 / 4095, atol=0.51)
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.PNG', '.jpg'])
@@ -120,7 +120,7 @@ def test_the_content_decides(tmp_path, suffix, said):
     Image.fromarray(xray()).save(tmp_path / f'a{suffix}', format=other)
     content = (tmp_path / f'a{suffix}').read_bytes()
     expected = np.asarray(Image.open(io.BytesIO(content)))
-    np.testing.assert_allclose(read_grey(tmp_path / f'a{suffix}').astype(int), expected, atol=1)
+    np.testing.assert_allclose(read_gray(tmp_path / f'a{suffix}').astype(int), expected, atol=1)
     assert len(said) == 1 and 'of another format' in said[0]
 
 
@@ -156,7 +156,7 @@ def test_bad_files_are_refused(tmp_path, damage, message):
     path = save(tmp_path / 'a.png', xray())
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=message):
-        read_grey(path)
+        read_gray(path)
 
 
 @pytest.mark.parametrize('cut', [2, 500])
@@ -164,13 +164,13 @@ def test_truncated_jpeg(tmp_path, cut):
     path = save(tmp_path / 'a.jpg', xray(200, 200))
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(ValueError, match='the JPEG is truncated'):
-        read_grey(path)
+        read_gray(path)
 
 
 def test_other_pixel_types_are_refused(tmp_path):
     path = save(tmp_path / 'a.tiff', np.ones((8, 8), np.float32))
     with pytest.raises(ValueError, match='pixels of type float32'):
-        read_grey(path)
+        read_gray(path)
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
@@ -183,7 +183,7 @@ def test_a_tiff_s_white_may_be_zero(tmp_path, dtype, white_is_zero):
     Image.fromarray(ramp).save(tmp_path / 'x.tiff', tiffinfo=tags)
     with Image.open(tmp_path / 'x.tiff') as file:
         assert file.tag_v2[262] == 1 - white_is_zero
-    found = read_grey(tmp_path / 'x.tiff')
+    found = read_gray(tmp_path / 'x.tiff')
     expected = np.arange(256).repeat(4).reshape(32, 32)
     # Pillow itself inverts the 8-bit values that it writes with this tag, and not those of 16 bits
     inverted = white_is_zero and dtype == np.uint16
@@ -196,7 +196,7 @@ def test_a_tiff_of_several_pages_is_refused(tmp_path, dtype, magic):
     page.save(tmp_path / 'x.tiff', save_all=True, append_images=[page])
     assert (tmp_path / 'x.tiff').read_bytes().startswith(magic)
     with pytest.raises(ValueError, match='the TIFF has 2 pages'):
-        read_grey(tmp_path / 'x.tiff')
+        read_gray(tmp_path / 'x.tiff')
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root reads every file')
@@ -204,23 +204,23 @@ def test_no_permission(tmp_path):
     path = save(tmp_path / 'a.png', xray())
     path.chmod(0)
     with pytest.raises(PermissionError, match='a.png'):
-        read_grey(path)
+        read_gray(path)
 
 
 def test_a_folder_and_no_file(tmp_path):
     with pytest.raises(IsADirectoryError):
-        read_grey(tmp_path)
+        read_gray(tmp_path)
     with pytest.raises(FileNotFoundError, match='none.png'):
-        read_grey(tmp_path / 'none.png')
+        read_gray(tmp_path / 'none.png')
 
 
 def test_each_kind_is_said_once(tmp_path, said):
-    colours = np.repeat(xray()[..., None], 3, -1)
+    colors = np.repeat(xray()[..., None], 3, -1)
     for name in ('a.png', 'b.png'):
-        LoadXray()(dict(img_path=str(save(tmp_path / name, colours))))
+        LoadXray()(dict(img_path=str(save(tmp_path / name, colors))))
     LoadXray()(dict(img_path=str(save(tmp_path / 'c.png', xray().astype(np.uint16)))))
     assert len(said) == 2
-    assert 'a.png: a colour image' in said[0] and 'c.png: an image of 16 bits' in said[1]
+    assert 'a.png: a color image' in said[0] and 'c.png: an image of 16 bits' in said[1]
 
 
 def test_an_image_from_a_store_stays():
@@ -273,7 +273,7 @@ def test_from_the_file_or_from_a_store_bit_for_bit(shape):
 
 @pytest.mark.parametrize('shape', SHRUNK)
 @pytest.mark.parametrize(('scale', 'size'), [(64, 57), (64, 64), (33, 8)])
-def test_centre_crop_equals_mmpretrain(shape, scale, size):
+def test_center_crop_equals_mmpretrain(shape, scale, size):
     ours = XrayGeometry(scale, size)(dict(img=xray(*shape)))
     stock = dict(img=xray(*shape), img_shape=shape)
     for transform in (
@@ -291,7 +291,7 @@ def test_centre_crop_equals_mmpretrain(shape, scale, size):
 @pytest.mark.parametrize('angle', [0.0, 0.1, 3.3, -5.0, 40.0])
 @pytest.mark.parametrize('pad_val', [0, 90])
 def test_equals_the_stock_chain_with_the_same_parameters(size, flip, angle, pad_val):
-    """Within one grey level: the stock chain flips first, ours samples the mirrored places."""
+    """Within one gray level: the stock chain flips first, ours samples the mirrored places."""
     image = xray(64, 64)
     ours = place(image, size, Placement(3, 9, flip, angle), pad_val)
     stock = mmcv.imcrop(image, np.array([3, 9, 3 + size - 1, 9 + size - 1]))
@@ -352,7 +352,7 @@ CASES = list(itertools.product(
 
 @pytest.mark.parametrize(('shape', 'flip', 'rotate', 'zoom', 'translate'), CASES)
 def test_the_matrix_says_where_a_dot_goes(shape, flip, rotate, zoom, translate):
-    """A planted square's centre of mass is where the matrix maps the middle of the square."""
+    """A planted square's center of mass is where the matrix maps the middle of the square."""
     image = np.zeros(shape, np.uint8)
     top, left = int(shape[0] * 0.45), int(shape[1] * 0.55)
     side = shape[0] // 10
@@ -361,11 +361,11 @@ def test_the_matrix_says_where_a_dot_goes(shape, flip, rotate, zoom, translate):
     geometry = XrayGeometry(64, 50, 'random', flip, rotate, zoom, translate)
     for index in range(4):
         result = geometry(dict(img=image, draw=(0, 0, index)))
-        found = centre_of_mass(result['img'])
+        found = center_of_mass(result['img'])
         np.testing.assert_allclose(result['geometry'] @ middle, found, atol=0.25)
 
 
-def centre_of_mass(image):
+def center_of_mass(image):
     weights = image.astype(float)
     y, x = np.indices(weights.shape)
     return [(weights * x).sum() / weights.sum(), (weights * y).sum() / weights.sum()]
@@ -386,13 +386,13 @@ def test_the_matrices_of_ten_crops():
     image[60:66, 70:74] = 255
     result = XrayGeometry(64, 44, 'ten')(dict(img=image))
     for matrix, crop in zip(result['geometry'], result['img'][:, 0], strict=True):
-        np.testing.assert_allclose(matrix @ [71.5, 62.5, 1], centre_of_mass(crop), atol=1e-6)
+        np.testing.assert_allclose(matrix @ [71.5, 62.5, 1], center_of_mass(crop), atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(crop='center'), "crop must be one of random, centre, ten, got 'center'"),
+        (dict(crop='centre'), "crop must be one of random, center, ten, got 'centre'"),
         (dict(scale=200), 'crop_size must be 1 to scale=200, got 224'),
         (dict(flip=1.5), 'flip must be 0 to 1, got 1.5'),
         (dict(rotate=-1), 'rotate must be 0 to 180, got -1'),
@@ -409,7 +409,7 @@ def test_parameters_out_of_range(kwargs, message):
 @pytest.mark.parametrize('image', [np.zeros((300, 300, 3), np.uint8), np.zeros((9, 9)), None])
 def test_other_images_are_refused(image):
     for transform in (LoadXray(), XrayGeometry()):
-        with pytest.raises(TypeError, match='grey uint8 array .* mlrfnet_mm.LoadXray'):
+        with pytest.raises(TypeError, match='gray uint8 array .* mlrfnet_mm.LoadXray'):
             transform(dict(img=image))
 
 
@@ -553,13 +553,13 @@ def test_draws_are_uniform_over_images_and_epochs():
     u = np.array([uniforms(dict(draw=key), LABELS, 14) for key in keys])
     assert u.shape == (4000, 14) and u.min() >= 0 and u.max() < 1
     assert min(stats.kstest(column, 'uniform').pvalue for column in u.T) > 1e-4
-    everything = np.concatenate([u, np.roll(u, 1, axis=0)], axis=1)  # with the neighbour's numbers
+    everything = np.concatenate([u, np.roll(u, 1, axis=0)], axis=1)  # with the neighbor's numbers
     off_diagonal = np.corrcoef(everything.T) - np.eye(28)
     assert abs(off_diagonal).max() < 4.5 / np.sqrt(len(u))
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason=f'no real images in {SAMPLE}')
-def test_real_originals_equal_the_colour_chain():
+def test_real_originals_equal_the_color_chain():
     stock = [
         dict(type='LoadImageFromFile'),
         dict(type='Resize', scale=(256, 256), interpolation='area'),
@@ -582,4 +582,4 @@ def test_a_tiff_that_pillow_does_not_know_is_refused(tmp_path):
     data = b'MM\0*' + struct.pack('>IH', 8, 9) + entries + bytes(4)
     (tmp_path / 'x.tiff').write_bytes(data + np.arange(64, dtype='>u2').tobytes())
     with pytest.raises(ValueError, match='a kind that Pillow does not know'):
-        read_grey(tmp_path / 'x.tiff')
+        read_gray(tmp_path / 'x.tiff')

@@ -59,7 +59,7 @@ def test_many_images_equal_logistic_regression_without_penalty(intercept):
 
 @pytest.mark.parametrize('method', ['platt', 'temperature'])
 @pytest.mark.parametrize('n', [20, 300])
-def test_few_images_equal_a_general_optimiser(method, n):
+def test_few_images_equal_a_general_optimizer(method, n):
     scores, labels = made(n, seed=3)
     x, y = logit(scores[:, 0]), labels[:, 0]
     start = [1.0, 0.0] if method == 'platt' else [1.0]
@@ -164,7 +164,7 @@ THRESHOLDS = Thresholds(
 @pytest.mark.parametrize('original', [CALIBRATION, THRESHOLDS], ids=['calibration', 'thresholds'])
 def test_files_keep_every_digit_and_are_plain_json(tmp_path, original):
     path = original.save(tmp_path)
-    fields = json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN is no JSON
+    fields = json.loads(path.read_text(), parse_constant=pytest.fail)  # NaN is not JSON
     assert fields['classes'] == ['Edema', 'Hernia']
     for back in (type(original).load(path), type(original).load(tmp_path)):
         for key, value in vars(original).items():

@@ -211,7 +211,7 @@ def test_p_values_are_uniform_where_the_models_are_equally_good():
 def test_holm_by_hand():
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 → monotone 0.06.
     np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
-    # NaN is no test: of two, the smaller p counts twice, and 0.6 × 2 is cut at 1.
+    # NaN is not a test: of two, the smaller p counts twice, and 0.6 × 2 is cut at 1.
     np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.04])), [0.02, np.nan, 0.04])
     np.testing.assert_allclose(holm(np.array([0.6, np.nan, 0.7])), [1, np.nan, 1])
     assert np.isnan(holm(np.array([np.nan, np.nan]))).all()

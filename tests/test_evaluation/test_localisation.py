@@ -10,7 +10,7 @@ from mlrfnet_mm.evaluation.localisation import (
     grouped_means,
     localise,
     measures,
-    normalise,
+    normalize,
     overlaps,
     peak,
     size_terciles,
@@ -68,18 +68,18 @@ def test_outside_the_crop_is_no_map():
     heat[3, 6] = 5.0
     assert peak(heat) == (6.5, 3.5)
     assert detect(heat).tolist() == [[6, 3, 1, 1]] * len(LEVELS)
-    assert np.isnan(normalise(heat)[0, 0])
+    assert np.isnan(normalize(heat)[0, 0])
 
 
 @pytest.mark.parametrize('bad', [np.full((2, 2), np.nan), np.array([[0.0, np.inf]])])
 def test_maps_without_values_are_refused(bad):
     with pytest.raises(ValueError, match='finite'):
-        normalise(bad)
+        normalize(bad)
 
 
 def test_peak_at_the_boxes_edge_counts():
     heat = np.zeros((6, 6))
-    heat[2, 3] = 1  # centre at (3.5, 2.5)
+    heat[2, 3] = 1  # center at (3.5, 2.5)
     assert localise(heat, (3.5, 2.5, 1, 1)).hit
     assert not localise(heat, (3.6, 2.5, 1, 1)).hit
 
@@ -135,7 +135,7 @@ def test_equal_areas_stay_in_the_smaller_tercile():
 
 def test_a_peak_on_the_far_edges_is_in_the_box():
     heat = np.zeros((6, 6))
-    heat[2, 3] = 1  # its centre is at (3.5, 2.5)
+    heat[2, 3] = 1  # its center is at (3.5, 2.5)
     assert localise(heat, (2.5, 1.5, 1, 1)).hit
     assert not localise(heat, (2.4, 1.5, 1, 1)).hit
     assert not localise(heat, (2.5, 1.4, 1, 1)).hit

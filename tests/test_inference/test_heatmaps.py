@@ -91,7 +91,7 @@ def test_beyond_the_crop_there_is_no_map():
 
 @pytest.mark.parametrize(('shape', 'side'), [((300, 200), 100), ((64, 128), 640), ((99, 70), 33)])
 def test_a_smaller_map_shows_the_same_places(shape, side):
-    """A plane is the same plane: values at the centres of the larger pixels."""
+    """A plane is the same plane: values at the centers of the larger pixels."""
     geometry = XrayGeometry(64, 64).transform(dict(img=np.zeros(shape, np.uint8)))['geometry']
     y, x = np.mgrid[:64, :64].astype(np.float32)
     matrix, size = shrunk(geometry, shape, side)
@@ -124,13 +124,13 @@ def mlrfnet():
     return model
 
 
-CENTRED = ['res2net', 'resnet', 'densenet', 'efficientnet', 'timm lite0']
+CENTERED = ['res2net', 'resnet', 'densenet', 'efficientnet', 'timm lite0']
 
 
-@pytest.mark.parametrize('name', CENTRED)
+@pytest.mark.parametrize('name', CENTERED)
 @pytest.mark.slow
-def test_cells_lie_at_the_centre_of_what_they_look_at(name):
-    """With equal weights everywhere the gradient of a cell is what it looks at: its centre."""
+def test_cells_lie_at_the_center_of_what_they_look_at(name):
+    """With equal weights everywhere the gradient of a cell is what it looks at: its center."""
     pytest.importorskip('timm')
     model = build(BACKBONES[name])
     for module in model.backbone.modules():
@@ -150,12 +150,12 @@ def test_cells_lie_at_the_centre_of_what_they_look_at(name):
         j = feat.shape[-1] // 2
         (grad,) = torch.autograd.grad(feat[0, :, j, j].sum(), x, retain_graph=True)
         weights = grad[0].sum(0)
-        centre = float((weights.sum(0) * torch.arange(size)).sum() / weights.sum())
+        center = float((weights.sum(0) * torch.arange(size)).sum() / weights.sum())
         stride = size // feat.shape[-1]
         expected = (
             stride * j + (stride - 1) / 2 - cell_shift(steps, (size, size), feat.shape[-2:])[1]
         )
-        assert centre == pytest.approx(expected, abs=0.1 * stride)
+        assert center == pytest.approx(expected, abs=0.1 * stride)
     with pytest.warns(UserWarning, match='no chain of layers .* taken as tiles'):
         assert cell_shift(steps, (size, size), (5, 5)) == (0, 0)  # no such level
 
@@ -192,7 +192,7 @@ def test_mrfc_maps_against_the_formula(mlrfnet):
         levels = []
         for conv, feat in zip(mlrfnet.head.classifiers, feats, strict=True):
             scores = torch.einsum('kc,nchw->nkhw', conv.weight[:, :, 0, 0], feat)
-            # the centres of Res2Net's cells are at S·j, at 0, S, 2S, …
+            # the centers of Res2Net's cells are at S·j, at 0, S, 2S, …
             stride = 64 // feat.shape[-1]
             place = np.clip(np.arange(64) / stride, 0, feat.shape[-1] - 1)
             grid = np.stack(np.meshgrid(place, place, indexing='ij'))
@@ -316,7 +316,7 @@ def test_a_dilated_kernel_reaches_further():
     ],
 )
 def test_layers_that_say_their_place_otherwise(layer):
-    """By the gradient of one cell, with equal weights: the centre of what it looks at."""
+    """By the gradient of one cell, with equal weights: the center of what it looks at."""
     net = nn.Sequential(nn.Conv2d(1, 4, 2, 2), layer)
     for module in net:
         if isinstance(module, nn.Conv2d):
@@ -328,9 +328,9 @@ def test_layers_that_say_their_place_otherwise(layer):
     (grad,) = torch.autograd.grad(feat[0, :, 3, 5].sum(), x)
     weights = grad[0, 0]
     for axis, (size, cells, j) in enumerate(zip((96, 64), feat.shape[-2:], (3, 5), strict=True)):
-        centre = float((weights.sum(1 - axis) * torch.arange(size)).sum() / weights.sum())
+        center = float((weights.sum(1 - axis) * torch.arange(size)).sum() / weights.sum())
         stride = np.prod([step.stride[axis] for step in steps])
-        assert centre == pytest.approx(stride * j + (stride - 1) / 2 - shift[axis]), cells
+        assert center == pytest.approx(stride * j + (stride - 1) / 2 - shift[axis]), cells
 
 
 def test_shortcuts_with_pooling_do_not_count():
@@ -341,7 +341,7 @@ def test_shortcuts_with_pooling_do_not_count():
     assert cell_shift(steps, (64, 64), (2, 2)) == (15.5, 15.5)
 
 
-def test_grad_cam_is_moved_from_tiles_to_centres(mlrfnet):
+def test_grad_cam_is_moved_from_tiles_to_centers(mlrfnet):
     pytest.importorskip('pytorch_grad_cam')
     torch.manual_seed(3)
     x = torch.randn(1, 3, 96, 96)

@@ -77,7 +77,7 @@ def test_anything_else_is_refused_and_not_run(text, tmp_path, monkeypatch):
     ],
 )
 def test_types_that_are_no_parts_are_refused(name):
-    with pytest.raises(ValueError, match='no network or loss of'):
+    with pytest.raises(ValueError, match='not a network or loss of'):
         check_types(dict(type='mmpretrain.ImageClassifier', neck=[dict(type=name)]))
 
 
@@ -120,7 +120,7 @@ def test_the_pipeline_of_wrapped_data():
 def test_a_random_or_tenfold_crop_has_no_one_place(change):
     cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
     cfg.test_dataloader.dataset.pipeline[1].update(change)
-    with pytest.raises(ValueError, match="second with crop='centre' and without random"):
+    with pytest.raises(ValueError, match="second with crop='center' and without random"):
         placing_pipeline(cfg)
 
 

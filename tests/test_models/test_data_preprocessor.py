@@ -1,4 +1,4 @@
-"""The one-channel path against mmpretrain's colour path."""
+"""The one-channel path against mmpretrain's color path."""
 
 import pytest
 import torch
@@ -17,17 +17,17 @@ def images(count=3, side=8):
 
 
 @pytest.mark.parametrize('collate', ['list', 'stacked'])
-def test_equals_the_colour_path(collate):
-    grey = images()
-    colour = grey.expand(-1, 3, -1, -1)
+def test_equals_the_color_path(collate):
+    gray = images()
+    color = gray.expand(-1, 3, -1, -1)
     ours = MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor'))
     stock = MODELS.build(
         dict(type='mmpretrain.ClsDataPreprocessor', mean=MEAN, std=STD, to_rgb=True)
     )
     form = list if collate == 'list' else torch.clone
-    samples = [DataSample().set_gt_score(torch.rand(5)) for _ in grey]
-    result = ours(dict(inputs=form(grey), data_samples=samples), training=True)
-    expected = stock(dict(inputs=form(colour), data_samples=samples), training=True)
+    samples = [DataSample().set_gt_score(torch.rand(5)) for _ in gray]
+    result = ours(dict(inputs=form(gray), data_samples=samples), training=True)
+    expected = stock(dict(inputs=form(color), data_samples=samples), training=True)
     assert result['inputs'].shape == (3, 3, 8, 8) and result['inputs'].dtype == torch.float32
     torch.testing.assert_close(result['inputs'], expected['inputs'], rtol=1e-6, atol=1e-6)
     for sample, other in zip(result['data_samples'], expected['data_samples'], strict=True):
@@ -45,7 +45,7 @@ def test_one_channel_stays_one():
     [
         ([images()[0], images(side=9)[0]], r'one size, got \[\(1, 8, 8\), \(1, 9, 9\)\]'),
         ([], r'one size, got \[\]'),
-        (images().expand(-1, 3, -1, -1), r'takes grey batches, .* got \(3, 3, 8, 8\)'),
+        (images().expand(-1, 3, -1, -1), r'takes gray batches, .* got \(3, 3, 8, 8\)'),
         (images()[:, 0], r'got \(3, 8, 8\)'),
     ],
 )

@@ -32,8 +32,8 @@ def whole(weights):
     return model
 
 
-def centre(name):
-    """(1, 3, 224, 224), normalised as the package says."""
+def center(name):
+    """(1, 3, 224, 224), normalized as the package says."""
     image = torch.from_numpy(np.array(load_sample_image(name))).permute(2, 0, 1)[None].float()
     side = min(image.shape[2:])
     top, left = ((size - side) // 2 for size in image.shape[2:])
@@ -43,10 +43,10 @@ def centre(name):
 
 
 @pytest.mark.parametrize(('name', 'label'), [('china.jpg', 698), ('flower.jpg', 985)])
-def test_photographs_are_recognised(whole, name, label):
+def test_photographs_are_recognized(whole, name, label):
     """ImageNet's palace and daisy: no wrong order of tensors would see them."""
     with torch.no_grad():
-        assert whole(centre(name)).argmax().item() == label
+        assert whole(center(name)).argmax().item() == label
 
 
 def test_features_are_timms(whole):

@@ -113,7 +113,7 @@ def test_no_network_names_the_file_to_put_where(tmp_path, monkeypatch):
     assert 'model.backbone.init_cfg=None' in str(error.value)
 
 
-def test_other_initialisers_beside_it_are_refused():
+def test_other_initializers_next_to_it_are_refused():
     ours = dict(type='mlrfnet_mm.TimmPretrained', checkpoint='resnet50.tv_in1k')
     net = MODELS.build(dict(RES2NET, init_cfg=[ours, dict(type='Kaiming', layer='Conv2d')]))
     with pytest.raises(ValueError, match=r'must be this one dict[\s\S]*Kaiming'):

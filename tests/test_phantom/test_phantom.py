@@ -86,7 +86,7 @@ def test_layout_is_that_of_chestxray14(phantom, rows):
         assert labels == 'No Finding' or set(labels.split('|')) <= set(CLASSES)
         assert gender in 'MF' and view in ('PA', 'AP') and 0 < int(age) < 100
         image = cv2.imread(str(phantom / 'images' / name), cv2.IMREAD_UNCHANGED)
-        assert image.shape == (64, 64) and image.dtype == np.uint8  # grey, 8 bits
+        assert image.shape == (64, 64) and image.dtype == np.uint8  # gray, 8 bits
 
 
 def test_lists_partition_the_images_by_patient(phantom, rows):
@@ -198,7 +198,7 @@ def test_a_finished_folder_is_left_alone(phantom):
     assert json.loads((phantom / 'phantom.json').read_text())['size'] == 64
 
 
-def test_folders_from_before_the_layout_was_noted_are_recognised(tmp_path):
+def test_folders_from_before_the_layout_was_noted_are_recognized(tmp_path):
     """Generators until version 1 wrote manifest and journal without the key `layout`."""
     old = dict(generator=1, patients=2, size=64, seed=0)
     out = tmp_path / 'finished'

@@ -158,7 +158,7 @@ def test_other_test_images_stand_in_no_table(phantom, tools, work):
     file = work / ROWS[1] / 'seed0/predictions.npz'
     p = Predictions.load(file)
     replace(p, images=np.array([f'other_{name}' for name in p.images])).save(file)
-    with pytest.raises(ValueError, match=f'row {ROWS[1]}, seed 0 cannot stand in one table'):
+    with pytest.raises(ValueError, match=f'row {ROWS[1]}, seed 0 does not belong in one table'):
         collect(plan, [0], work, 5)
 
 
@@ -309,7 +309,7 @@ def test_paired_interval_is_the_bootstrap_s(phantom, tools, work, tmp_path):
         ('generated phantom chexnet/test', '', '—'),
     ],
 )
-def test_paper_s_value_only_beside_its_data_and_protocol(
+def test_paper_s_value_only_next_to_its_data_and_protocol(
     phantom, tools, work, tmp_path, stamp, option, paper, monkeypatch
 ):
     write_test(tools, stamp)

@@ -171,7 +171,7 @@ def test_a_row_that_the_description_forgets_is_named(tmp_path):
     base = dict(label='base', config=str(ROOT / 'configs/mlrfnet_xray14.py'))
     (tmp_path / 'table.json').write_text(json.dumps(dict(title='T', base=base)))
     (tmp_path / 'row.py').write_text("_base_ = 'x.py'\n")
-    with pytest.raises(ValueError, match=r'row\.py lies in the folder and is no row'):
+    with pytest.raises(ValueError, match=r'row\.py is in the folder and is not a row'):
         build_plan(tmp_path)
 
 

@@ -23,7 +23,7 @@ def test_golden_values_of_the_paper_s_network():
         assert (
             sum(part[column] for part in found.parts.values()) == 2 * found.parts['total'][column]
         )
-    # normalisations are multiply-adds only; convolutions count two FLOPs each
+    # normalizations are multiply-adds only; convolutions count two FLOPs each
     assert 0.98 * 2 * adds < found.flops < 2 * adds
 
 

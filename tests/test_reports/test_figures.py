@@ -168,7 +168,7 @@ def test_a_grid_s_curve_and_chance(tmp_path, figures, kind):
     assert curve.get_drawstyle() == ('default' if kind == 'roc' else 'steps-pre')
 
 
-def test_the_command_draws_beside_its_input(run, tmp_path):
+def test_the_command_draws_next_to_its_input(run, tmp_path):
     make().save(tmp_path / 'p.npz')
     command = [sys.executable, 'tools/plot.py']
     printed = run(*command, 'pr', tmp_path / 'p.npz', '--replicates', '100').stdout

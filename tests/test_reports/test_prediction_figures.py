@@ -17,7 +17,7 @@ def make_xray(spacing):
     return Xray(np.zeros((40, 80), np.uint8), spacing, 's', (), {})
 
 
-def test_millimetres_the_score_and_its_threshold():
+def test_millimeters_the_score_and_its_threshold():
     findings = dict(Mass=dict(score=0.2, probability=0.4, threshold=0.3, decision='present'))
     xray = make_xray((0.5, 0.25))
     left, right = prediction_figures.scores_figure(xray, findings, ['Mass'], 'm').axes

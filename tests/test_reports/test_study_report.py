@@ -17,7 +17,7 @@ def row(score):
     return dict(score=score, probability=None, threshold=None, decision=None)
 
 
-def test_each_finding_by_its_greatest_score_with_notes_and_millimetres():
+def test_each_finding_by_its_greatest_score_with_notes_and_millimeters():
     records = [
         dict(findings=dict(Mass=row(mass), Edema=row(edema)), notes=[note])
         | dict(size=[300, 100], spacing_mm=[0.5, 0.25])  # width, height; down, across

@@ -1,5 +1,5 @@
 # ChestX-ray14 with the paper's augmentation (section IV-C): resize 256, crop 224, flip, rotation by
-# up to 5 degrees, contrast by up to 10 %. Hue and saturation do nothing to a grey image: left out.
+# up to 5 degrees, contrast by up to 10 %. Hue and saturation do nothing to a gray image: left out.
 image_size = 224  # cut from 256; for all three loaders, as --cfg-options image_size=320
 train_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),

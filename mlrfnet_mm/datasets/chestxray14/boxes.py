@@ -11,14 +11,14 @@ from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
 from mlrfnet_mm.datasets.tables import refuse
 
 BOX_TABLE = 'BBox_List_2017.csv'
-FRAME = 1024  # pixels a side of the images that the boxes were drawn on
+FRAME = 1024  # pixels per side of the images that the boxes were drawn on
 SPELLINGS = {'Infiltrate': 'Infiltration'}
 
 
 class Box(NamedTuple):
     """A box around a finding; edges in the frame of ``FRAME`` pixels, 0 the image's left and top.
 
-    ``line`` is where it stands in its table.
+    ``line`` is its line in the table.
     """
 
     image: str

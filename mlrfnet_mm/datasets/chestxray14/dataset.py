@@ -26,7 +26,7 @@ URL = 'https://nihcc.app.box.com/v/ChestXray-NIHCC'
 
 @DATASETS.register_module()
 class ChestXray14(XrayDataset):
-    """ChestX-ray14 in the folder layout and file formats that NIH gives out.
+    """ChestX-ray14 in the folder layout and file formats that NIH publishes.
 
     Two protocols, whose numbers must not be compared (17,920 official test images are in the
     training list of ``chexnet``). Images and patients:
@@ -102,7 +102,7 @@ class ChestXray14(XrayDataset):
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One lean item an image: ``gt_score`` as 14 bytes, an array only in `get_data_info`."""
+        """One lean item per image: ``gt_score`` as 14 bytes, an array only in `get_data_info`."""
         root = Path(self.data_root)
         protocol, split = self._metainfo['protocol'], self._metainfo['split']
         try:

@@ -59,7 +59,7 @@ PHANTOM_MANIFEST = 'phantom.json'  # in the folder of a generated data set
 
 
 class Labels(NamedTuple):
-    """The label table, by image name. Two flat dicts: one object a row takes twice the time."""
+    """The label table, by image name. Two flat dicts: one object per row takes twice the time."""
 
     patients: dict[str, int]
     findings: dict[str, bytes]  # 14 bytes of 0 or 1, in the order of FINDINGS

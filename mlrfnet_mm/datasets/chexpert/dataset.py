@@ -24,7 +24,7 @@ URL = 'https://stanfordmlgroup.github.io/competitions/chexpert/'
 
 @DATASETS.register_module()
 class CheXpert(UncertainXrayDataset):
-    """CheXpert in the folder layout and file formats that Stanford gives out.
+    """CheXpert in the folder layout and file formats that Stanford publishes.
 
     Two protocols, whose numbers must not be compared. Images, studies and patients:
 
@@ -36,7 +36,7 @@ class CheXpert(UncertainXrayDataset):
     ===============  ============================  ======================  =================
 
     - ``held-out``: ``val`` is 1/32 of the patients of ``train.csv``, chosen by a hash of the
-      patient: see `is_validation`. ``valid``, the 200 studies that radiologists labelled, is for
+      patient: see `is_validation`. ``valid``, the 200 studies that radiologists labeled, is for
       ``mlrfnet test`` only.
     - ``select-on-valid``: the paper's own habit: epochs and thresholds are chosen on the very
       studies that give the result, which flatters it.
@@ -53,7 +53,7 @@ class CheXpert(UncertainXrayDataset):
     mmengine's ``sample_idx``. A positive label is 1, a negative or blank one 0, an uncertain one
     what ``policy`` makes of it; NaN is unknown. Soft labels (``LSR-…``) are drawn again for each
     image and epoch from the seed, whatever other images and classes are kept, in ``train`` without
-    ``test_mode`` only; elsewhere they are NaN, as a random label is no truth.
+    ``test_mode`` only; elsewhere they are NaN, as a random label is not a truth.
 
     Args:
         data_root: the folder; ``~`` is expanded. ``None`` takes the environment variable
@@ -125,7 +125,7 @@ class CheXpert(UncertainXrayDataset):
         return self._folders[0] if self._folders else Path(self.data_root)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One lean item an image: ``gt_score`` as bytes, an array only in `get_data_info`."""
+        """One lean item per image: ``gt_score`` as bytes, an array only in `get_data_info`."""
         root = Path(self.data_root)
         try:
             if len(self._folders) > 1:

@@ -54,7 +54,7 @@ PATH = re.compile(r'(?:.*/)?([^/]+/patient\d+/study\d+/view\d+_(frontal|lateral)
 
 
 class Xrays(NamedTuple):
-    """Images of a table, column by column: an object a row takes twice the time to load."""
+    """Images of a table, column by column: one object per row takes twice the time to load."""
 
     paths: list[str]  # <folder>/<patient>/<study>/<file>, relative to the data set's folder
     views: list[str]  # 'Frontal', 'Lateral'; in MIMIC-CXR-JPG also 'Other'
@@ -105,7 +105,7 @@ def encode_labels(*values: str) -> bytes:
 def read_table(path: Path) -> Xrays:
     """Read ``train.csv`` or ``valid.csv``, plain or ``.gz``.
 
-    What stands before ``train/patient…`` in the column ``Path`` does not matter.
+    What comes before ``train/patient…`` in the column ``Path`` does not matter.
 
     Raises:
         ValueError: for another header, malformed rows and paths, an unknown view or label, and a

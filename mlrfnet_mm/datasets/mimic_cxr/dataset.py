@@ -91,16 +91,16 @@ class MIMICCXR(UncertainXrayDataset):
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One lean item an image: ``gt_score`` as bytes, an array only in `get_data_info`."""
+        """One lean item per image: ``gt_score`` as bytes, an array only in `get_data_info`."""
         root = Path(self.data_root)
         try:
-            table, images, unlabelled = read_split(root, self._metainfo['split'])
+            table, images, unlabeled = read_split(root, self._metainfo['split'])
             note = ''
-            if unlabelled:
-                study, line = next(iter(unlabelled.items()))
-                note = f', without {len(unlabelled)} studies that have no labels'
+            if unlabeled:
+                study, line = next(iter(unlabeled.items()))
+                note = f', without {len(unlabeled)} studies that have no labels'
                 print_log(
-                    f'{len(unlabelled)} studies have no row of labels, their images are left out; '
+                    f'{len(unlabeled)} studies have no row of labels, their images are left out; '
                     f'the first is {study} ({table}, line {line})',
                     'current',
                     logging.WARNING,

@@ -35,7 +35,7 @@ class MIMICSplit(NamedTuple):
 
     table: Path
     images: Xrays
-    unlabelled: dict[str, int]  # studies without labels → their line; not in `images`
+    unlabeled: dict[str, int]  # studies without labels → their line; not in `images`
 
 
 def read_labels(path: Path) -> dict[str, tuple[str, bytes]]:
@@ -130,7 +130,7 @@ def read_split(folder: Path, split: str) -> MIMICSplit:
     problems = []
     for image in images[split].values():
         if image.study not in labels:
-            result.unlabelled.setdefault(image.study, image.line)
+            result.unlabeled.setdefault(image.study, image.line)
             continue
         patient, codes = labels[image.study]
         if patient != image.patient:
@@ -140,17 +140,17 @@ def read_split(folder: Path, split: str) -> MIMICSplit:
             )
         result.images.add(image.path, image.view, codes, image.line)
     refuse(problems)
-    _check_labelled(result, label_file, split)
+    _check_labeled(result, label_file, split)
     return result
 
 
-def _check_labelled(result: MIMICSplit, label_file: Path, split: str) -> None:
+def _check_labeled(result: MIMICSplit, label_file: Path, split: str) -> None:
     """Refuse an empty split, and one with too many studies without labels."""
-    count, images = len(result.unlabelled), len(result.images.paths)
+    count, images = len(result.unlabeled), len(result.images.paths)
     if not count and not images:
         raise ValueError(f'{result.table}: official/{split} is empty; get the file again')
     if count > MAX_UNLABELLED or not images:
-        study, line = next(iter(result.unlabelled.items()))
+        study, line = next(iter(result.unlabeled.items()))
         raise ValueError(
             f'{label_file}: no labels for {count:,} studies of {split}, the first is {study} '
             f'({result.table}, line {line}); the file may be cut, get it again'

@@ -1,6 +1,6 @@
-"""A chest X-ray from a DICOM file as 8-bit grey (pip install 'mlrfnet-mm[dicom]').
+"""A chest X-ray from a DICOM file as 8-bit gray (pip install 'mlrfnet-mm[dicom]').
 
-Grey levels as a workstation shows them: modality LUT or rescale, then the file's first VOI LUT or
+Gray levels as a workstation shows them: modality LUT or rescale, then the file's first VOI LUT or
 window, then MONOCHROME1 inverted, so that bone is bright (DICOM PS3.3, C.11 and C.7.6.3.1.2).
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 PROJECTION = ('CR', 'DX', 'RG')  # modalities that a chest radiograph has
 FRONTAL = ('PA', 'AP')
-GREY = ('MONOCHROME1', 'MONOCHROME2')
+GRAY = ('MONOCHROME1', 'MONOCHROME2')
 DEFLATED = '1.2.840.10008.1.2.1.99'
-MOST_INFLATED = int(2 * MEGAPIXELS * 1e6 + 64e6)  # bytes: 16 bits a pixel, and a header
+MOST_INFLATED = int(2 * MEGAPIXELS * 1e6 + 64e6)  # bytes: 16 bits per pixel, and a header
 # Of JPEG (T.81, Table B.1; not C4, C8 and CC) and JPEG-LS (T.87)
 FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 SPACINGS = (0.01, 10.0)  # mm; beyond them a tag is wrong
@@ -39,7 +39,7 @@ class DicomXray:
 
     Attributes:
         pixels: uint8 (H, W), bone bright.
-        spacing: millimetres between pixel centres down and across, or None. At the patient
+        spacing: millimeters between pixel centers down and across, or None. At the patient
             (Pixel Spacing) where the file says so, else at the detector (Imager Pixel Spacing).
         study: Study Instance UID, ``''`` if there is none.
         notes: what a reader should know, as that a window is missing.
@@ -63,7 +63,7 @@ def read_dicom(path: str | Path) -> DicomXray:
 
     Raises:
         ImportError: ``pydicom`` is not installed, or nothing that decodes the file's compression.
-        ValueError: no DICOM, no image in it, several frames, or pixels that do not decode.
+        ValueError: not DICOM, no image in it, several frames, or pixels that do not decode.
     """
     try:
         import pydicom
@@ -141,7 +141,7 @@ def _read(ds: 'Dataset') -> DicomXray:
     if view and view not in FRONTAL:
         notes.append(f'view position {view}, not {" or ".join(FRONTAL)}')
     return DicomXray(
-        pixels=_grey(ds, _decode(ds), notes),
+        pixels=_gray(ds, _decode(ds), notes),
         spacing=_spacing(ds, notes),
         study=str(ds.get('StudyInstanceUID') or ''),
         notes=tuple(notes),
@@ -158,11 +158,11 @@ def _check_image(ds: 'Dataset') -> None:
         raise ValueError(f'{kind}: {frames} frames; a chest X-ray has one, so take a single one')
     check_size(int(ds.get('Columns') or 0), int(ds.get('Rows') or 0))
     photometric = ds.get('PhotometricInterpretation', 'none')
-    colour = ds.get('SamplesPerPixel', 1) == 3 and ds.get('BitsAllocated') == 8
-    if photometric not in GREY and not colour:
+    color = ds.get('SamplesPerPixel', 1) == 3 and ds.get('BitsAllocated') == 8
+    if photometric not in GRAY and not color:
         raise ValueError(
             f'{kind}: photometric interpretation {photometric} of {ds.get("BitsAllocated")} bits '
-            f'is not read; give {" or ".join(GREY)}, or 8-bit RGB'
+            f'is not read; give {" or ".join(GRAY)}, or 8-bit RGB'
         )
 
 
@@ -202,16 +202,16 @@ def _check_frame(ds: 'Dataset', syntax: str) -> None:
         place += 2 + int.from_bytes(frame[place + 2 : place + 4], 'big')
 
 
-def _grey(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Apply the file's grey scale transforms; uint8 (H, W)."""
+def _gray(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Apply the file's gray scale transforms; uint8 (H, W)."""
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
     if raw.ndim == 3:
-        notes.append('colour, made grey: 0.299 R + 0.587 G + 0.114 B')
+        notes.append('color, made gray: 0.299 R + 0.587 G + 0.114 B')
         return cv2.cvtColor(raw, cv2.COLOR_RGB2GRAY)
     values = apply_modality_lut(raw, ds)
     if (width := _empty_window(ds)) is not None:
-        notes.append(f'the window has a width of {width:g}, which is none')
+        notes.append(f'the window has a width of {width:g} and is ignored')
         del ds.WindowWidth
     shown = apply_voi_lut(values, ds).astype(np.float64)
     padded = _padding(ds, raw)
@@ -257,7 +257,7 @@ def _range(
         with np.errstate(over='ignore'):  # a sigmoid's lower end
             low, high = apply_windowing(np.array([-1e12, 1e12]), ds)
         return float(low), float(high)
-    notes.append('no window in the file: grey levels stretched from the least to the greatest')
+    notes.append('no window in the file: gray levels stretched from the least to the greatest')
     kept = shown[~padded]
     kept = kept if kept.size else shown
     return float(kept.min()), float(kept.max())
@@ -271,6 +271,6 @@ def _spacing(ds: 'Dataset', notes: list[str]) -> tuple[float, float] | None:
                 notes.append(f'{key} of {values[0]:g} × {values[1]:g} mm is wrong: left out')
                 continue
             if where:
-                notes.append(f'millimetres are those {where}: the patient is smaller')
+                notes.append(f'millimeters are those {where}: the patient is smaller')
             return float(values[0]), float(values[1])
     return None

@@ -50,12 +50,12 @@ def check_header(data: bytes) -> None:
 
 
 def check_jpeg(data: bytes) -> bool:
-    """Refuse a JPEG of whose data the decoder has to make up a part.
+    """Refuse a JPEG with missing data, which the decoder would make up.
 
-    A JPEG has no checksum: a decoder fills up what is missing with grey and only warns.
+    A JPEG has no checksum: a decoder fills up what is missing with gray and only warns.
 
     Returns:
-        Whether it is plain: one grey channel that no Exif header turns.
+        Whether it is plain: one gray channel that no Exif header turns.
 
     Raises:
         ValueError: with the decoder's warning.

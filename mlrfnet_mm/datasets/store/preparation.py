@@ -33,11 +33,11 @@ from mlrfnet_mm.datasets.store.store import (
     PreparedStore,
     fingerprint,
 )
-from mlrfnet_mm.datasets.transforms import fit, read_grey
+from mlrfnet_mm.datasets.transforms import fit, read_gray
 
 PART, JOURNAL, LOCK = f'{IMAGES}.part', 'journal', 'lock'
 RECORD = np.dtype([('row', '<i8'), *FILE.descr, ('reason', 'S160')])
-CHUNK = 16  # images a task
+CHUNK = 16  # images per task
 
 
 class Prepared(NamedTuple):
@@ -55,7 +55,7 @@ class Task(NamedTuple):
     target: str
     start: int  # bytes before the first row
     size: int
-    bits: int | None  # see read_grey
+    bits: int | None  # see read_gray
 
 
 def prepare_store(
@@ -110,7 +110,7 @@ def prepare_store(
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system gives it free when the process ends."""
+    """Hold the folder for this process; the system releases it when the process ends."""
     lock = FileLock(out / LOCK)
     try:
         lock.acquire(blocking=False)
@@ -151,7 +151,7 @@ def _begin(
     if found is None:
         store = PreparedStore(out, size) if (out / MANIFEST).exists() else None
         if store and store.manifest.get('bits') != bits:
-            store = None  # of other grey levels: nothing of it can be used
+            store = None  # of other gray levels: nothing of it can be used
         found = _of_store(store, names) if store else np.empty(0, RECORD)
         found = found[_unchanged(root, names, found)]
         if store and len(store) == len(names) == len(found):
@@ -271,7 +271,7 @@ def _prepare_chunk(task: Task, chunk: list[tuple[int, str]]) -> np.ndarray:
                 with open(path, 'rb') as source:
                     stat = os.fstat(source.fileno())
                     content = source.read()
-                img = read_grey(content, path, bits=task.bits)
+                img = read_gray(content, path, bits=task.bits)
                 pixels = fit(img, task.size)
             except (ValueError, OSError) as error:
                 record['size'] = record['time'] = -1

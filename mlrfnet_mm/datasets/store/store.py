@@ -1,4 +1,4 @@
-"""A prepared store: every image of a data set, grey and at one size, in a single ``.npy``.
+"""A prepared store: every image of a data set, gray and at one size, in a single ``.npy``.
 
 ``mlrfnet prepare`` writes it, the data sets find it. It is a folder of three files:
 

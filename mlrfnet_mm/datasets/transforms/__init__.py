@@ -2,6 +2,6 @@
 
 from mlrfnet_mm.datasets.transforms.contrast import XrayContrast
 from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry, fit
-from mlrfnet_mm.datasets.transforms.loading import LoadXray, read_grey
+from mlrfnet_mm.datasets.transforms.loading import LoadXray, read_gray
 
-__all__ = ['LoadXray', 'XrayContrast', 'XrayGeometry', 'fit', 'read_grey']
+__all__ = ['LoadXray', 'XrayContrast', 'XrayGeometry', 'fit', 'read_gray']

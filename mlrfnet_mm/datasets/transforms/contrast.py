@@ -1,4 +1,4 @@
-"""Contrast and brightness of a grey image by one lookup table."""
+"""Contrast and brightness of a gray image by one lookup table."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ DOWN = -0.4999  # makes OpenCV's rounding a rounding down, and leaves whole numb
 
 
 def contrast_table(mean: float, contrast: float, brightness: float) -> np.ndarray:
-    """New grey level of each of the 256: contrast first, then brightness; uint8 ``(256,)``.
+    """New gray level of each of the 256: contrast first, then brightness; uint8 ``(256,)``.
 
     ``v -> contrast · v + (1 - contrast) · round(mean)``, then ``v -> brightness · v``, each cut off
     to 0 to 255 and rounded down, as in mmcv's ``adjust_contrast`` and ``adjust_brightness``.
@@ -30,7 +30,7 @@ def contrast_table(mean: float, contrast: float, brightness: float) -> np.ndarra
 class XrayContrast(BaseTransform):
     """Change contrast and brightness of ``img`` by random factors, with one lookup table.
 
-    Equals mmpretrain's ``ColorJitter(brightness, contrast)`` on a grey image with the same factors
+    Equals mmpretrain's ``ColorJitter(brightness, contrast)`` on a gray image with the same factors
     in this order (mmpretrain draws the order too): contrast about the image's mean, then
     brightness. The factors are drawn for (seed, epoch, index). Ten crops share one table.
 

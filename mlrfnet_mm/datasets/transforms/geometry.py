@@ -8,10 +8,10 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mlrfnet_mm.datasets.transforms.draws import GEOMETRY, uniforms
-from mlrfnet_mm.datasets.transforms.loading import check_grey
+from mlrfnet_mm.datasets.transforms.loading import check_gray
 from mlrfnet_mm.registry import TRANSFORMS
 
-CROPS = ('random', 'centre', 'ten')
+CROPS = ('random', 'center', 'ten')
 
 
 def fit(img: np.ndarray, scale: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def fit(img: np.ndarray, scale: int) -> np.ndarray:
 class Placement(NamedTuple):
     """Where a crop lies in the resized image and what is done to it, in this order.
 
-    ``left`` and ``top`` in pixels; ``flip`` left to right; then about the crop's centre ``angle``
+    ``left`` and ``top`` in pixels; ``flip`` left to right; then about the crop's center ``angle``
     in degrees, clockwise, and ``zoom``; last ``dx`` and ``dy``, pixels to the right and down.
     """
 
@@ -49,7 +49,7 @@ class Placement(NamedTuple):
         return self[3:] != (0.0, 1.0, 0.0, 0.0)
 
     def matrix(self, size: int) -> np.ndarray:
-        """From the resized image to the crop of ``size``: affine, ``(2, 3)``, pixel centres.
+        """From the resized image to the crop of ``size``: affine, ``(2, 3)``, pixel centers.
 
         ``(x', y') = m + zoom · R(angle) · F · ((x, y) - (left, top) - m) + (dx, dy)`` with
         m = (size - 1) / 2 and F = diag(-1, 1) for a flip.
@@ -73,7 +73,7 @@ def place(img: np.ndarray, size: int, placement: Placement, pad_val: int = 0) ->
         img: uint8 ``(S, S)``.
         size: of the crop.
         placement: which crop and what is done to it.
-        pad_val: grey level where there is no pixel of the crop to take, as a chain of crop and
+        pad_val: gray level where there is no pixel of the crop to take, as a chain of crop and
             rotation has it.
     """
     left, top = placement.left, placement.top
@@ -88,41 +88,41 @@ def place(img: np.ndarray, size: int, placement: Placement, pad_val: int = 0) ->
 
 @TRANSFORMS.register_module()
 class XrayGeometry(BaseTransform):
-    """Resize, crop, flip, rotate, zoom and translate a grey image, with one interpolation.
+    """Resize, crop, flip, rotate, zoom and translate a gray image, with one interpolation.
 
     First the image is resized to ``(scale, scale)``, by averages where it shrinks: see `fit`. All
     the rest is one affine map, applied once; a crop and flip alone are exact. It equals
     mmpretrain's ``Resize`` (area), ``RandomCrop``, ``RandomFlip`` and ``Rotate`` (bilinear, about
-    the crop's centre) with the same parameters, to the rounding of the interpolation.
+    the crop's center) with the same parameters, to the rounding of the interpolation.
 
     The parameters are drawn for (seed, epoch, index), each from a number of its own: so switching
     one on leaves the others as they are. Reads ``img``; sets ``img`` (uint8), ``img_shape``,
     ``ori_shape`` if it is not there, ``flip``, ``flip_direction`` and ``geometry``: the matrix,
     float64 ``(2, 3)``, that takes ``(x, y, 1)`` in the image of ``ori_shape`` to the output, with
-    whole numbers at the centres of pixels.
+    whole numbers at the centers of pixels.
 
     Args:
         scale: side in pixels to which images are resized.
         crop_size: side of the crop, at most ``scale``.
-        crop: ``'random'``; ``'centre'``; or ``'ten'``: the corners and the centre, then the same
+        crop: ``'random'``; ``'center'``; or ``'ten'``: the corners and the center, then the same
             of the mirror image, as ``img`` of shape ``(10, 1, H, W)`` and ``geometry`` of shape
             ``(10, 2, 3)``, for :class:`mlrfnet_mm.TenCropClassifier`.
         flip: probability of a mirror image.
         rotate: greatest angle in degrees; uniform in both directions.
         zoom: greatest relative change of size; 0.1 is uniform in 0.9 to 1.1.
         translate: greatest shift in both directions, as a fraction of ``crop_size``.
-        pad_val: grey level of corners without image.
+        pad_val: gray level of corners without image.
 
     Raises:
         ValueError: an argument out of its range, or a random one with ``crop='ten'``.
-        TypeError: an image that is not grey uint8, when called.
+        TypeError: an image that is not gray uint8, when called.
     """
 
     def __init__(
         self,
         scale: int = 256,
         crop_size: int = 224,
-        crop: str = 'centre',
+        crop: str = 'center',
         flip: float = 0.0,
         rotate: float = 0.0,
         zoom: float = 0.0,
@@ -151,7 +151,7 @@ class XrayGeometry(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize and crop one image, or cut ten crops."""
         img = results['img']
-        check_grey(img)
+        check_gray(img)
         source = results.setdefault('ori_shape', img.shape)
         img = fit(img, self.scale)
         if self.crop == 'ten':
@@ -187,7 +187,7 @@ class XrayGeometry(BaseTransform):
         )
 
     def ten_placements(self) -> list[Placement]:
-        """Corners and centre, then of the mirror image (torchvision's order)."""
+        """Corners and center, then of the mirror image (torchvision's order)."""
         room = self.scale - self.crop_size
         five = [(0, 0), (room, 0), (0, room), (room, room), (round(room / 2),) * 2]
         # At x of the mirror image lies what is at room - x of the image.

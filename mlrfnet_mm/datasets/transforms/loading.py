@@ -1,4 +1,4 @@
-"""Reading an X-ray as one grey channel."""
+"""Reading an X-ray as one gray channel."""
 
 import logging
 import os
@@ -38,18 +38,18 @@ def _say(kind: str, name: str, what_is_done: str) -> None:
         print_log(text, logger='current', level=logging.WARNING)
 
 
-def read_grey(
+def read_gray(
     source: str | Path | bytes,
     name: str | None = None,
     backend_args: dict | None = None,
     bits: int | None = None,
 ) -> np.ndarray:
-    """Read an image file as grey, uint8 of shape ``(H, W)``.
+    """Read an image file as gray, uint8 of shape ``(H, W)``.
 
-    The content decides, not the suffix. What is not plain 8-bit grey is converted, and each kind
-    is said once in a process:
+    The content decides, not the suffix. What is not plain 8-bit gray is converted, and each kind
+    is reported once per process:
 
-    - colour: ``0.299 R + 0.587 G + 0.114 B`` (ITU-R BT.601), which leaves equal channels as they
+    - color: ``0.299 R + 0.587 G + 0.114 B`` (ITU-R BT.601), which leaves equal channels as they
       are; palettes too;
     - an alpha channel is dropped, its values unread;
     - TIFF of 16 bits with white as 0 (its tag says so): inverted;
@@ -57,12 +57,12 @@ def read_grey(
       bits of the image's greatest value. Detectors give 10 to 14 bits, which files of 16 bits hold
       as they are: over 65535 such an image would be nearly black. Black stays black, and a single
       bright pixel changes the scale by a factor of two at most, unlike a stretch from least to
-      greatest. Where all images come from detectors of the same depth, say it by ``bits``: then
+      greatest. Where all images come from detectors of the same depth, set ``bits``: then
       no pixel of one image changes its scale.
 
     Args:
         source: path, URI of one of mmengine's file backends, or the file's bytes.
-        name: how to call the file in warnings; the path by default.
+        name: what to call the file in warnings; the path by default.
         backend_args: see mmengine's ``fileio.get``; local paths need none.
         bits: stored bits of files of 16 bits, 8 to 16; None: those of the greatest value.
 
@@ -82,11 +82,11 @@ def read_grey(
     if data.startswith(JPEG) and check_jpeg(data):
         img, plain = decode_jpeg(data)[..., 0], True
     else:
-        # Eight bits, grey, no palette: read from the header, as decoding only this is fastest.
+        # Eight bits, gray, no palette: read from the header, as decoding only this is fastest.
         plain = data.startswith(PNG) and data[24:26] == b'\x08\x00'
         img = _decode(data, plain)
     if not plain or not data.startswith(SUFFIXES.get(os.path.splitext(name)[1].lower(), b'?')):
-        img = _to_grey(img, data, name, bits)
+        img = _to_gray(img, data, name, bits)
     return img
 
 
@@ -126,8 +126,8 @@ def _fault(data: bytes) -> str:
     return f'not an image of a kind that is read ({size}); give PNG or JPEG'
 
 
-def _to_grey(img: np.ndarray, data: bytes, name: str, bits: int | None) -> np.ndarray:
-    """Convert what is not 8-bit grey; say so."""
+def _to_gray(img: np.ndarray, data: bytes, name: str, bits: int | None) -> np.ndarray:
+    """Convert what is not 8-bit gray; say so."""
     if data.startswith(TIFF):
         _tiff_page(data)
     suffix = os.path.splitext(name)[1].lower()
@@ -135,10 +135,10 @@ def _to_grey(img: np.ndarray, data: bytes, name: str, bits: int | None) -> np.nd
         _say(f'a {suffix} file of another format', name, 'its content decides')
     if data.startswith(PNG) and data[25] in (4, 6):
         _say('a PNG with an alpha channel', name, 'alpha is dropped')
-        if data[25] == 4:  # grey with alpha, which OpenCV gives as three equal channels
+        if data[25] == 4:  # gray with alpha, which OpenCV gives as three equal channels
             img = img[..., 0] if img.ndim == 3 else img
     if img.ndim == 3:
-        _say('a colour image', name, 'made grey: 0.299 R + 0.587 G + 0.114 B')
+        _say('a color image', name, 'made gray: 0.299 R + 0.587 G + 0.114 B')
         img = cv2.cvtColor(img, cv2.COLOR_BGR2GRAY)
     if img.dtype == np.uint16:
         used = max(8, int(img.max()).bit_length())
@@ -176,8 +176,8 @@ def _tiff_page(data: bytes) -> Any:
         return file.tag_v2  # type: ignore[attr-defined]
 
 
-def check_grey(img: Any) -> None:
-    """Refuse anything but a grey image.
+def check_gray(img: Any) -> None:
+    """Refuse anything but a gray image.
 
     Raises:
         TypeError: not a uint8 array of shape ``(H, W)``.
@@ -185,21 +185,21 @@ def check_grey(img: Any) -> None:
     if not (isinstance(img, np.ndarray) and img.dtype == np.uint8 and img.ndim == 2):
         found = f'{img.dtype} {img.shape}' if isinstance(img, np.ndarray) else type(img).__name__
         raise TypeError(
-            f"results['img'] must be a grey uint8 array of shape (H, W), got {found}; load images "
+            f"results['img'] must be a gray uint8 array of shape (H, W), got {found}; load images "
             'with mlrfnet_mm.LoadXray'
         )
 
 
 @TRANSFORMS.register_module()
 class LoadXray(BaseTransform):
-    """Put a grey image into the results: ``img``, uint8 ``(H, W)``, and its ``ori_shape``.
+    """Put a gray image into the results: ``img``, uint8 ``(H, W)``, and its ``ori_shape``.
 
     An ``img`` that is there already, from a prepared store, is left alone. Else ``img_path`` is
-    read by :func:`read_grey`.
+    read by :func:`read_gray`.
 
     Args:
         backend_args: see mmengine's ``fileio.get``; local paths need none.
-        bits: see :func:`read_grey`; prediction and heat maps read as the config's test loader does.
+        bits: see :func:`read_gray`; prediction and heat maps read as the config's test loader does.
 
     Raises:
         ValueError: ``bits`` outside 8 to 16.
@@ -213,9 +213,9 @@ class LoadXray(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read, unless there is an image."""
         if 'img' not in results:
-            results['img'] = read_grey(results['img_path'], None, self.backend_args, self.bits)
+            results['img'] = read_gray(results['img_path'], None, self.backend_args, self.bits)
         img = results['img']
-        check_grey(img)
+        check_gray(img)
         results.setdefault('ori_shape', img.shape)
         results['img_shape'] = img.shape
         return results

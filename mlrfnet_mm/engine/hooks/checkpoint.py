@@ -58,7 +58,9 @@ class PlainCheckpointHook(CheckpointHook):
             self.best_ckpt_path = None
         self._remove_replaced(runner)
         if self._validation_was_lost(runner):
-            runner.logger.info(f'Epoch {runner.epoch} was not validated before the resume: now')
+            runner.logger.info(
+                f'Epoch {runner.epoch} was not validated before the resume: validating it now'
+            )
             self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
             runner.val_loop.run()
 

@@ -28,7 +28,7 @@ def patient_weights(
     """Draw patients with replacement.
 
     The draw depends on the patients and the seed only, so that two models, or AUC and threshold
-    metrics, stand on the same replicates: their differences are paired.
+    metrics, use the same replicates: their differences are paired.
 
     Args:
         patients: (N,) patient of each image.
@@ -67,7 +67,7 @@ def bootstrap_areas(
     Returns:
         (R, K) AUCs and (R, K) average precisions; NaN where the replicate holds only one label
         value of the class. AUC is exact, average precision to 1e-6. Replicates of average precision
-        lie high where positives are few, as one drawn twice stands next to itself in the list.
+        lie high where positives are few, as one drawn twice is next to itself in the list.
     """
     undefined = np.isnan(roc_auc(scores, labels))
     index, weights = patient_weights(patients, replicates, seed)

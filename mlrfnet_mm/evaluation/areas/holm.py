@@ -12,7 +12,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     The i-th smallest of m (from 0) is multiplied by m - i, made monotone, and cut at 1.
 
     Args:
-        p: (K,); NaN is no test, does not count in m, and stays NaN.
+        p: (K,); NaN is not a test, does not count in m, and stays NaN.
 
     Returns:
         (K,) corrected p-values.

@@ -31,7 +31,7 @@ NARROW = 1e-3  # logits: a class whose scores differ by less tells nothing
 
 @dataclass(frozen=True)
 class Calibration:
-    """What stands in ``calibration.json`` next to a checkpoint.
+    """What ``calibration.json`` holds, next to a checkpoint.
 
     Attributes:
         classes: K names of the findings, in the order of the scores.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def checkpoint_digest(path: str | Path) -> str:
-    """First 12 hexadecimal digits of a checkpoint file's SHA-256; ``''`` where it is no local file.
+    """First 12 hexadecimal digits of a checkpoint file's SHA-256; ``''`` if it is not a local file.
 
     It ties predictions, calibration and thresholds to the weights that they are of.
     """

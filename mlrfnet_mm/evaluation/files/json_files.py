@@ -10,7 +10,7 @@ import numpy as np
 
 
 def to_nulls(values: np.ndarray) -> list[float | None]:
-    """Numbers with None for NaN, which JSON has not."""
+    """Numbers with None for NaN, which JSON does not have."""
     return [None if np.isnan(value) else float(value) for value in values]
 
 
@@ -18,7 +18,7 @@ def from_nulls(values: Sequence[float | None], length: int, path: Path, key: str
     """Float64 numbers with NaN for None.
 
     Raises:
-        ValueError: another length, or entries that are no numbers.
+        ValueError: another length, or entries that are not numbers.
     """
     good = isinstance(values, list) and all(
         value is None or (isinstance(value, int | float) and np.isfinite(value)) for value in values
@@ -46,7 +46,7 @@ def read_object(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no JSON, or other keys.
+        ValueError: not JSON, or other keys.
     """
     path = Path(path)
     path = path / name if path.is_dir() else path
@@ -54,7 +54,9 @@ def read_object(
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is no JSON file: {error}; {command} writes it again') from error
+        raise ValueError(
+            f'{path} is not a JSON file: {error}; {command} writes it again'
+        ) from error
     keys = sorted(found) if isinstance(found, dict) else found
     if keys != expected:
         raise ValueError(
@@ -65,7 +67,7 @@ def read_object(
 
 
 def check_unit(path: Path, unit: Any) -> str:
-    """Return what a file was made on.
+    """Return the unit that a file is for.
 
     Raises:
         ValueError: neither images nor studies.

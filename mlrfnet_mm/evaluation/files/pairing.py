@@ -1,4 +1,4 @@
-"""Which prediction files may stand next to each other; the others are refused with the reason."""
+"""Which prediction files may be used together; the others are refused with the reason."""
 
 import zlib
 from dataclasses import replace

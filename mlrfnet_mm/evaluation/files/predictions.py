@@ -48,7 +48,7 @@ class Predictions:
         return np.isin(self.classes, self.scored)
 
     def per_study(self, pool: str = 'max') -> 'Predictions':
-        """One row a study: the maximum or mean of its images' scores.
+        """One row per study: the maximum or mean of its images' scores.
 
         Raises:
             ValueError: images without study, or labels that differ within a study.

@@ -155,7 +155,7 @@ class MeanLoss(BaseMetric):
     default_prefix = 'val'
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Keep one loss an image."""
+        """Keep one loss per image."""
         for sample in data_samples:
             if 'loss' not in sample:
                 raise ValueError("MeanLoss needs val_cfg=dict(type='mlrfnet_mm.LossValLoop')")

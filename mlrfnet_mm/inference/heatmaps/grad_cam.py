@@ -29,7 +29,7 @@ CAM_METHODS = {
 
 
 class TappedClassifier(nn.Module):
-    """An mmpretrain classifier from normalised images (N, C, H, W) to logits (N, K).
+    """An mmpretrain classifier from normalized images (N, C, H, W) to logits (N, K).
 
     The last feature map of the backbone passes through ``tap``, a module to hang hooks on that
     every backbone has.
@@ -165,7 +165,7 @@ def grad_cam(
 
     Args:
         model: an mmpretrain classifier in evaluation mode.
-        inputs: normalised images (N, C, H, W).
+        inputs: normalized images (N, C, H, W).
         classes: N indices: the finding of each image whose logit is explained.
         method: key of ``CAM_METHODS``.
         layer: name of the target layer in the model, as ``'backbone.layer3'``; None: see

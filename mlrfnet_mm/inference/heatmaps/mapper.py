@@ -26,8 +26,8 @@ class HeatMapper:
         layer: target layer of the Grad-CAM family; None takes the backbone's last map.
 
     Raises:
-        ValueError: an unknown method, a level that the head has not, ``mrfc`` with another head,
-            or a layer with ``mrfc``.
+        ValueError: an unknown method, a level that the head does not have, ``mrfc`` with another
+            head, or a layer with ``mrfc``.
         ImportError: the Grad-CAM family without the ``grad-cam`` package.
     """
 
@@ -64,7 +64,7 @@ class HeatMapper:
         MRFC's are in units of the logits; those of the Grad-CAM family go from 0 to 1.
 
         Args:
-            inputs: normalised images (N, C, H, W).
+            inputs: normalized images (N, C, H, W).
             classes: (N, M) int64, the findings of each image to be mapped.
         """
         size = (inputs.shape[-2], inputs.shape[-1])

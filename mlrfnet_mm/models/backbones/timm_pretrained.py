@@ -56,14 +56,14 @@ class TimmPretrained:
     Raises:
         FileNotFoundError: no such file, or the hub cannot be reached.
         ValueError: a name that timm does not know, keys or shapes that do not fit, or other
-            initialisers next to this one.
+            initializers next to this one.
     """
 
     def __init__(self, checkpoint: str) -> None:
         self.checkpoint = checkpoint
 
     def __call__(self, module: nn.Module) -> None:
-        """Load into ``module`` and mark it as initialised, down to its last child."""
+        """Load into ``module`` and mark it as initialized, down to its last child."""
         if isinstance(getattr(module, 'init_cfg', None), list):
             raise ValueError(
                 'TimmPretrained fills the whole backbone, so that init_cfg must be this one dict; '
@@ -84,7 +84,7 @@ class TimmPretrained:
                 f'config and weights must be of one network. {error}'
             ) from error
         # ResNet.init_weights and its like would zero the last BatchNorm of each block after this,
-        # but for a `Pretrained` init_cfg; and children must not be initialised over the weights.
+        # but for a `Pretrained` init_cfg; and children must not be initialized over the weights.
         if isinstance(module, BaseModule):
             module.init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint)
         for child in module.modules():

@@ -49,9 +49,9 @@ class MRFCHead(MultiLabelClsHead):
         temperature: T of eq. 2; ``None`` takes the exact maximum.
         normalize_weight: divide the scores by the norm of their class's weights, as CSRA does.
         loss: the loss module's config.
-        thr: score from which on a finding is in ``pred_label``; mmpretrain's default is 0.5.
-        topk: alternative to ``thr``: so many findings are in ``pred_label``.
-        init_cfg: initialisation; the default is normal with std 0.01 on the classifiers, as torch's
+        thr: least score of a finding in ``pred_label``; mmpretrain's default is 0.5.
+        topk: alternative to ``thr``: number of findings in ``pred_label``.
+        init_cfg: initialization; the default is normal with std 0.01 on the classifiers, as torch's
             default on three summed levels of pretrained features starts with a loss about 30 times
             its later value.
 

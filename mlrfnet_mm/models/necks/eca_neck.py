@@ -53,7 +53,7 @@ class ECANeck(BaseModule):
         in_channels: channels of the backbone's levels, in the backbone's order. In a config, None
             is what the backbone gives: see :func:`~mlrfnet_mm.models.channels.fill_in_channels`.
         kernel_size: 3 in the paper; ``None`` takes ECA-Net's :func:`adaptive_kernel_size`.
-        init_cfg: mmengine's initialisation config.
+        init_cfg: mmengine's initialization config.
 
     Raises:
         ValueError: an even kernel size at construction; at run time, levels that are not those of

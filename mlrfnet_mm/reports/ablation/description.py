@@ -54,8 +54,8 @@ def read_description(folder: str | Path) -> Description:
 
     Raises:
         FileNotFoundError: no such folder or file.
-        ValueError: not in the form that ``docs/ablations.md`` gives, or rows that do not match the
-            folder's configs.
+        ValueError: not in the form that ``docs/ablations.md`` describes, or rows that do not match
+            the folder's configs.
     """
     folder = Path(folder)
     file = folder / 'table.json'
@@ -95,7 +95,7 @@ def _row(folder: Path, name: str, row: Mapping[str, Any]) -> RowDescription:
 
 
 def _sweep(sweep: Mapping[str, Any], base: Path) -> list[RowDescription]:
-    """One row a value; lists become tuples, as configs write them."""
+    """One row per value; lists become tuples, as configs write them."""
     _check_keys(sweep, 'sweep')
     rows: list[RowDescription] = []
     for value in sweep['values']:
@@ -106,7 +106,7 @@ def _sweep(sweep: Mapping[str, Any], base: Path) -> list[RowDescription]:
         paper = sweep.get('paper', {}).get(name, {})
         rows.append(RowDescription(name, label, paper, base, {sweep['key']: setting}))
     if unknown := sorted(set(sweep.get('paper', {})) - {row.name for row in rows}):
-        raise ValueError(f'sweep: paper has {unknown[0]!r}, which is no row of it')
+        raise ValueError(f'sweep: paper has {unknown[0]!r}, which is not a row of it')
     return rows
 
 
@@ -120,7 +120,7 @@ def sweep_name(key: str, values: Sequence[float]) -> str:
 
 
 def _check_values(description: Description) -> None:
-    """Raise a ValueError for labels that are no text and values that are no numbers."""
+    """Raise a ValueError for labels that are not text and values that are not numbers."""
     for text in (description.title, *(row.label for row in description.rows)):
         if not isinstance(text, str) or not text:
             raise ValueError(f'title and labels must be texts, got {text!r}')
@@ -145,4 +145,4 @@ def _check_rows(file: Path, description: Description) -> None:
             raise FileNotFoundError(f'{file}: row {row.name!r} has no config {row.file}')
     present = {path.resolve() for path in file.parent.glob('*.py')}
     if unlisted := sorted(path.name for path in present - listed):
-        raise ValueError(f'{file}: {unlisted[0]} lies in the folder and is no row of the table')
+        raise ValueError(f'{file}: {unlisted[0]} is in the folder and is not a row of the table')

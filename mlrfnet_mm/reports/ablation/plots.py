@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlrfnet_mm.reports.ablation.results import RowResult
-from mlrfnet_mm.reports.output.drawing import BLUE, GREY, RED, line_style, save, subplots
+from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, line_style, save, subplots
 
-COLORS = 'cividis'  # made for colour-blind readers too; dark is low
+COLORS = 'cividis'  # made for color-blind readers too; dark is low
 
 
 def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
         if not result.seeds:
             left.text(0.5, y, 'not run', transform=left.get_yaxis_transform(), **CENTER)
             continue
-        left.plot(result.aucs, np.full(len(result.aucs), y + 0.18), '|', color=GREY)
+        left.plot(result.aucs, np.full(len(result.aucs), y + 0.18), '|', color=GRAY)
         _point(left, y, result.mean, result.interval, color)
         if y:
             gap = result.difference(rows[0])
@@ -41,7 +41,7 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
     right.axvline(0, color=RED, linewidth=1, linestyle='--')
     left.set_yticks(range(len(rows)), [result.row.label for result in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_xlabel('mean AUC, nominal 95 % interval; grey: each seed')
+    left.set_xlabel('mean AUC, nominal 95 % interval; gray: each seed')
     right.set_xlabel(f'difference to “{rows[0].row.label}”, nominal 95 % interval (paired)')
     for axes in (left, right):
         axes.grid(axis='x', alpha=0.3)
@@ -50,7 +50,7 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
     return save(figure, stem)
 
 
-CENTER = dict(ha='center', va='center', color=GREY, style='italic')
+CENTER = dict(ha='center', va='center', color=GRAY, style='italic')
 
 
 def _point(axes: Axes, y: int, value: float, interval: np.ndarray, color: str) -> None:
@@ -61,7 +61,7 @@ def _point(axes: Axes, y: int, value: float, interval: np.ndarray, color: str) -
 
 
 def plot_losses(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
-    """Draw the training loss over the epochs of the rows, a line a seed.
+    """Draw the training loss over the epochs of the rows, one line per seed.
 
     Rows with another loss function than the first are left out: they have another scale.
 
@@ -76,17 +76,17 @@ def plot_losses(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
     figure, axes = subplots(figsize=(8, 4.2))
     kind = rows[0].row.config.model.head.get('loss')
     for k, result in enumerate(rows):
-        colour, dashes = line_style(k)
+        color, dashes = line_style(k)
         if result.row.config.model.head.get('loss') != kind:
             continue
         for losses in filter(None, result.losses):
-            (line,) = axes.plot(list(losses), list(losses.values()), dashes, color=colour)
+            (line,) = axes.plot(list(losses), list(losses.values()), dashes, color=color)
             line.set_marker('.')
         if any(result.losses):
             line.set_label(result.row.label)
     if not axes.lines:
         return []
-    axes.set(xlabel='epoch', ylabel='training loss, a line a seed')
+    axes.set(xlabel='epoch', ylabel='training loss, one line per seed')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     figure.legend(loc='outside right center', fontsize=8, frameon=False)
@@ -98,7 +98,7 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
     """Draw the paper's 3-D scatter of the λ combinations, and the same as plain heat maps.
 
     Args:
-        rows: one a combination, ``row.value`` = λ of the three levels; those not run stay empty.
+        rows: one per combination, ``row.value`` = λ of the three levels; those not run stay empty.
         title: above the pictures.
         stem: path without suffix; ``_scatter`` and ``_heatmap`` are added.
 
@@ -111,7 +111,7 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
     axes = scatter.add_subplot(projection='3d')
     done = ~np.isnan(auc)
     points = axes.scatter(*lam[done].T, c=auc[done], cmap=COLORS, s=120, depthshade=False)
-    axes.scatter(*lam[~done].T, marker='x', color=GREY, depthshade=False)
+    axes.scatter(*lam[~done].T, marker='x', color=GRAY, depthshade=False)
     ticks = [np.unique(column) for column in lam.T]
     axes.set(xlabel='λ1 (U2)', ylabel='λ2 (U3)', zlabel='λ3 (U4)')
     axes.set(xticks=ticks[0], yticks=ticks[1], zticks=ticks[2])
@@ -123,7 +123,7 @@ def plot_lam(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]:
 
 
 def _heat_maps(lam: np.ndarray, auc: np.ndarray, ticks: Sequence[np.ndarray], title: str) -> Figure:
-    """Draw one map of λ1 × λ2 for each λ3, in one scale of colours."""
+    """Draw one map of λ1 × λ2 for each λ3, in one scale of colors."""
     figure, panels = subplots(1, len(ticks[2]), figsize=(11, 4.2), squeeze=False)
     norm = Normalize(np.nanmin(auc), np.nanmax(auc))
     for panel, third in zip(panels[0], ticks[2], strict=True):

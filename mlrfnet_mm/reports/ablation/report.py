@@ -51,7 +51,7 @@ def write_report(
         replicates: of the bootstrap by patient.
 
     Raises:
-        ValueError: runs that must not stand in one table.
+        ValueError: runs that must not be in one table.
     """
     results = collect(plan, seeds, work, replicates)
     base = results.rows[0]
@@ -102,7 +102,7 @@ def _paper_key(results: Results) -> str:
 
 
 def _stamp(results: Results, replicates: int) -> dict[str, str | int]:
-    """What the numbers stand on."""
+    """What the numbers are based on."""
     if results.test is None:
         return {}
     records = [record for row in results.rows for record in row.records]

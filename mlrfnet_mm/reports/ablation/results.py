@@ -166,7 +166,7 @@ def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Re
                 predictions = aligned(test, predictions)
             except ValueError as error:
                 raise ValueError(
-                    f'{run} cannot stand in one table with the rest: {error}'
+                    f'{run} does not belong in one table with the rest: {error}'
                 ) from error
             arrays = predictions.scores, predictions.labels
             aucs.append(mean_defined(roc_auc(*arrays)))
@@ -183,7 +183,7 @@ def collect(plan: Plan, seeds: Sequence[int], work: Path, replicates: int) -> Re
 
 
 def _basis(run: Run) -> str:
-    """What all runs of a table must share next to the test set, which is compared by image."""
+    """What all runs of a table must share besides the test set, which is compared by image."""
     record = run.record('done')
     tables = ', '.join(f'{name} {part["tables"]}' for name, part in record['data'].items())
     return f'{record["processes"]} processes and label tables of digest {tables}'

@@ -13,43 +13,43 @@ from matplotlib.patches import Rectangle
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
-from mlrfnet_mm.evaluation.localisation import Localisation, normalise
+from mlrfnet_mm.evaluation.localisation import Localisation, normalize
 from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots
 
-MAP = 'inferno'  # grows in lightness: it is read in grey print and by the colour-blind
+MAP = 'inferno'  # grows in lightness: it is read in gray print and by the color-blind
 BOX = '#56B4E9'
 ROWS = 4  # of a figure
 
 
 def draw_xray(axes: Axes, image: np.ndarray, extent: tuple[float, float, float, float]) -> None:
-    """Draw a grey image (H, W) uint8 over ``left, right, bottom, top``."""
+    """Draw a gray image (H, W) uint8 over ``left, right, bottom, top``."""
     axes.imshow(image, cmap='gray', vmin=0, vmax=255, extent=extent)
 
 
 def draw_heat(axes: Axes, heat: np.ndarray, extent: tuple[float, float, float, float]) -> None:
-    """Draw a map over the image, clear where it is low; grey veil where the network saw nothing."""
-    scaled = normalise(heat)
-    colours = colormaps[MAP](np.nan_to_num(scaled))
-    colours[..., 3] = np.clip(np.nan_to_num(scaled), 0, 1) * 0.75
+    """Draw a map over the image, clear where it is low; gray veil where the network saw nothing."""
+    scaled = normalize(heat)
+    colors = colormaps[MAP](np.nan_to_num(scaled))
+    colors[..., 3] = np.clip(np.nan_to_num(scaled), 0, 1) * 0.75
     unseen = np.isnan(scaled)
-    colours[unseen] = (0.5, 0.5, 0.5, 0.6)
-    axes.imshow(colours, extent=extent, interpolation='nearest')
+    colors[unseen] = (0.5, 0.5, 0.5, 0.6)
+    axes.imshow(colors, extent=extent, interpolation='nearest')
 
 
 def draw_box(axes: Axes, box: Box) -> None:
-    """Draw the box in blue on black, so that it is seen on any grey."""
-    for colour, width in (('black', 2.6), (BOX, 1.5)):
+    """Draw the box in blue on black, so that it is seen on any gray."""
+    for color, width in (('black', 2.6), (BOX, 1.5)):
         axes.add_patch(
             Rectangle(
-                (box.x, box.y), box.width, box.height, fill=False, edgecolor=colour,
+                (box.x, box.y), box.width, box.height, fill=False, edgecolor=color,
                  linewidth=width,
             )
         )  # fmt: skip
 
 
 def add_scale(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Add the colours' scale, common to all maps as each is scaled to its own range."""
+    """Add the colors' scale, common to all maps as each is scaled to its own range."""
     mappable = ScalarMappable(Normalize(0, 1), MAP)
     bar = figure.colorbar(mappable, ax=axes, shrink=0.5, aspect=30, pad=0.01)
     bar.set_label('heat (least 0, greatest 1)')
@@ -64,7 +64,7 @@ def describe(result: Localisation) -> str:
 
 
 def plot_report(report: LocalisationReport, folder: str | Path) -> list[Path]:
-    """Draw the examples of a report: a row a box, with the X-ray and every method's map.
+    """Draw the examples of a report: one row per box, with the X-ray and every method's map.
 
     Args:
         report: with examples and numbers of boxes.
@@ -108,7 +108,7 @@ def _figure(examples: Sequence[Example], counts: dict[str, int], stamp: str) -> 
         panel.set_xlabel('x / pixels')
     add_scale(figure, grid.ravel().tolist())
     figure.supxlabel(
-        f"{stamp}\nBlue: the box of the table. Grey veil: beyond the network's crop. {NOTICE}",
+        f"{stamp}\nBlue: the box of the table. Gray veil: beyond the network's crop. {NOTICE}",
         fontsize=8,
     )
     return figure

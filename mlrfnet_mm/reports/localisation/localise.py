@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
-from mlrfnet_mm.datasets.transforms import read_grey
+from mlrfnet_mm.datasets.transforms import read_gray
 from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.evaluation.localisation import (
@@ -47,14 +47,14 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class LocalisationReport:
-    """Tables, examples (the first box of every finding) and what they stand on."""
+    """Tables, examples (the first box of every finding) and what they are based on."""
 
     stamp: dict[str, str | int]
     tables: list[Table]
     examples: list[Example]
 
     def text(self) -> str:
-        """Lay the short table out for a terminal, a part for each method."""
+        """Lay the short table out for a terminal, one part for each method."""
         table = self.tables[0]
         parts = []
         for method in dict.fromkeys(record['method'] for record in table.records):
@@ -172,11 +172,11 @@ def _image(sample: Any, inputs: torch.Tensor) -> np.ndarray:
     """The image file, uint8; where only a prepared store is there, what the network saw of it."""
     path = Path(sample.img_path)
     if path.is_file():
-        return read_grey(path)
-    grey = inputs[0].cpu().numpy()
-    grey = 255 * (grey - grey.min()) / max(float(np.ptp(grey)), 1e-6)
+        return read_gray(path)
+    gray = inputs[0].cpu().numpy()
+    gray = 255 * (gray - gray.min()) / max(float(np.ptp(gray)), 1e-6)
     shape = tuple(sample.ori_shape[:2])
-    return np.nan_to_num(to_image(grey, sample.geometry, shape)).astype(np.uint8)
+    return np.nan_to_num(to_image(gray, sample.geometry, shape)).astype(np.uint8)
 
 
 def box_groups(boxes: Sequence[Box]) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -251,7 +251,7 @@ def _short_table(source: BoxedImages, records: list[Record]) -> Table:
 
 
 def _full_table(source: BoxedImages, records: list[Record]) -> Table:
-    """All thresholds with the average number of false positives, a row a threshold."""
+    """All thresholds with the average number of false positives, one row per threshold."""
     rows: list[Record] = []
     for record in records:
         for kind, name in (('iou', 'IoU'), ('iobb', 'IoBB')):

@@ -1,4 +1,4 @@
-"""What the figures share: colours that colour-blind readers tell apart, PNG for screens, SVG.
+"""What the figures share: colors that color-blind readers tell apart, PNG for screens, SVG.
 
 Figures are made without ``matplotlib.pyplot``: it holds a backend and a list of open figures for
 the whole process, which are the user's.
@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from mlrfnet_mm.evaluation.files.whole_files import replacing
 
 # Okabe & Ito, https://jfly.uni-koeln.de/color/, without their yellow, too pale for a line on white.
-COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
+COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
 DASHES = ('-', '--', ':')
-BLUE, RED, GREY = COLOURS[0], COLOURS[1], '#999999'
+BLUE, RED, GRAY = COLORS[0], COLORS[1], '#999999'
 
 
 def subplots(
@@ -37,8 +37,8 @@ def plain(text: str) -> str:
 
 
 def line_style(k: int) -> tuple[str, str]:
-    """Colour and dashes of the k-th curve: 21 that differ."""
-    return COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]
+    """Color and dashes of the k-th curve: 21 that differ."""
+    return COLORS[k % len(COLORS)], DASHES[k // len(COLORS) % len(DASHES)]
 
 
 def square(axes: Axes, xlabel: str, ylabel: str) -> None:

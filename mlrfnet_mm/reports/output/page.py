@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass
 class Section:
-    """A heading and what stands below it, in order."""
+    """A heading and what is below it, in order."""
 
     title: str
     blocks: list[str | Table | Picture | Absent] = field(default_factory=list)

@@ -27,7 +27,7 @@ class Table:
         title: above it.
         columns: header → key of the records. Where ``key_low`` and ``key_high`` are in a record,
             they are printed as the interval behind the value.
-        records: one a row, full precision; what the CSV holds.
+        records: one per row, full precision; what the CSV holds.
         notes: sentences below it.
         wide: print the interval below the value, not next to it, in text.
     """

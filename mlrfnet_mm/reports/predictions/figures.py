@@ -12,7 +12,7 @@ from mlrfnet_mm import NOTICE
 from mlrfnet_mm.inference.decisions import Decisions, ranked, value_of
 from mlrfnet_mm.inference.xray_files import Xray
 from mlrfnet_mm.reports.localisation.heat_figure import add_scale, draw_heat, draw_xray
-from mlrfnet_mm.reports.output.drawing import BLUE, GREY, RED, plain, subplots
+from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, plain, subplots
 
 SIDE = 640  # pixels of the longer side that are drawn
 TOP = 7  # bars, as in the paper
@@ -28,7 +28,7 @@ def _shrink(image: np.ndarray, interpolation: int) -> np.ndarray:
 
 
 def _panel(axes: Axes, xray: Xray) -> tuple[float, float, float, float]:
-    """Draw the X-ray with its axes in millimetres, or in pixels; return the extent."""
+    """Draw the X-ray with its axes in millimeters, or in pixels; return the extent."""
     height, width = xray.pixels.shape
     down, across = xray.spacing or (1.0, 1.0)
     extent = (0.0, width * across, height * down, 0.0)
@@ -47,7 +47,7 @@ def scores_figure(
     Args:
         xray: the image.
         findings: see :meth:`Decisions.read`.
-        truth: findings of the image's label, which are marked; None if there is no label.
+        truth: findings of the image's label, which are marked; None if it has no label.
         stamp: of the model.
     """
     names = ranked(findings)[:TOP]
@@ -64,8 +64,8 @@ def scores_figure(
         explained.append('Black line: threshold.')
     if truth is not None:
         rest = sorted(set(truth) - set(names))
-        explained.append('✓, hatched: labelled finding.' if truth else 'Label: no finding.')
-        explained += [f'Labelled too: {plain(", ".join(rest))}.'] if rest else []
+        explained.append('✓, hatched: labeled finding.' if truth else 'Label: no finding.')
+        explained += [f'Labeled too: {plain(", ".join(rest))}.'] if rest else []
     figure.supxlabel(f'{" ".join(explained)}\n{plain(stamp)}. {NOTICE}'.strip(), fontsize=8)
     return figure
 
@@ -86,15 +86,15 @@ def _bars(
             bar.set(facecolor='none', edgecolor=RED if name in truth else BLUE)
         if row['threshold'] is not None:
             axes.plot([row['threshold']] * 2, [place - 0.42, place + 0.42], color='black', lw=2)
-        beside: dict[str, Any] = dict(transform=axes.get_yaxis_transform(), va='center', fontsize=9)
-        axes.text(1.02, place, f'{value:.2f}', **beside)  # where no bar or line is
+        margin: dict[str, Any] = dict(transform=axes.get_yaxis_transform(), va='center', fontsize=9)
+        axes.text(1.02, place, f'{value:.2f}', **margin)  # where no bar or line is
     names = [f'{plain(name.replace("_", " "))}{" ✓" if name in truth else ""}' for name in findings]
     axes.set_yticks(range(len(findings)), names)
     for text, name in zip(axes.get_yticklabels(), findings, strict=True):
         text.set_fontweight('bold' if name in truth else 'normal')
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.invert_yaxis()
-    axes.grid(axis='x', color=GREY, alpha=0.3)
+    axes.grid(axis='x', color=GRAY, alpha=0.3)
 
 
 def heats_figure(
@@ -119,7 +119,7 @@ def heats_figure(
             decision += ' (score)'
         axes.set_title(f'{plain(name.replace("_", " "))} {value_of(row):.2f}{decision}', fontsize=9)
     add_scale(figure, grid.ravel().tolist())
-    veil = "Grey veil: beyond the network's crop. " if any(map(_has_nan, heats.values())) else ''
+    veil = "Gray veil: beyond the network's crop. " if any(map(_has_nan, heats.values())) else ''
     figure.supxlabel(f'{method} heat maps. {veil}\n{plain(stamp)}. {NOTICE}', fontsize=8)
     return figure
 
@@ -146,7 +146,7 @@ def calibration_figure(
         row = findings[name]
         if row['probability'] is not None:
             axes.plot(row['score'], row['probability'], 'o', color=line.get_color(), mec='black')
-    axes.plot([0, 1], [0, 1], color=GREY, ls=':', label='unchanged')
+    axes.plot([0, 1], [0, 1], color=GRAY, ls=':', label='unchanged')
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel='score of the model', ylabel='calibrated probability')
     axes.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)

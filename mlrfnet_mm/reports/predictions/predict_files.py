@@ -52,7 +52,7 @@ class Options:
         method: of the heat maps; None for the inferencer's default.
         layer: target layer of the Grad-CAM family.
         top: findings to map.
-        labels: image name → its labelled findings, which Fig. 12 marks.
+        labels: image name → its labeled findings, which Fig. 12 marks.
         batch_size: images at a time.
     """
 

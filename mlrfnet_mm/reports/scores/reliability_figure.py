@@ -14,7 +14,7 @@ from mlrfnet_mm.evaluation import (
     roc_auc,
 )
 from mlrfnet_mm.evaluation.calibration.reliability import BINS, defined
-from mlrfnet_mm.reports.output.drawing import BLUE, GREY, RED, plain, save, subplots
+from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, plain, save, subplots
 
 BEFORE = dict(color=RED, marker='s', linestyle='--', markersize=3, linewidth=1, label='before')
 AFTER = dict(color=BLUE, marker='o', linestyle='-', markersize=3, linewidth=1, label='after')
@@ -80,7 +80,7 @@ def plot_reliability(
     )
     figure.supxlabel(
         f'mean probability in each of {BINS} bins of equal count (dashed: before, solid: after '
-        'calibration; grey: perfect)\n'
+        'calibration; gray: perfect)\n'
         f'ECE: {BINS} bins of equal width, before → after; n = images with the finding. {NOTICE}',
         fontsize=8,
     )
@@ -98,7 +98,7 @@ def _frame(axes: Axes) -> None:
     """A square from 0 to the largest value, with the diagonal."""
     drawn = [np.asarray(data, float) for line in axes.get_lines() for data in line.get_data()]
     end = 1.05 * max([0.01, *(values.max() for values in drawn)])
-    axes.plot([0, end], [0, end], color=GREY, linewidth=0.8)
+    axes.plot([0, end], [0, end], color=GRAY, linewidth=0.8)
     axes.set(xlim=(-0.02 * end, end), ylim=(-0.02 * end, end), aspect='equal')
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize=7)

@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.reports.output.drawing import BLUE, GREY, line_style, plain, save, square, subplots
+from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, line_style, plain, save, square, subplots
 from mlrfnet_mm.reports.output.tables import Record, cell
 from mlrfnet_mm.reports.scores.statistics import UNITS
 
@@ -71,11 +71,11 @@ def plot_areas(
 
     Args:
         predictions: K classes.
-        records: areas and intervals, a finding each and last the mean: those of the table ``auc``
+        records: areas and intervals, one finding each, the mean last: those of the table ``auc``
             of :func:`~mlrfnet_mm.reports.scores.statistics.evaluate_predictions`.
         stem: of ``.png`` and ``.svg``.
         kind: ``'roc'`` or ``'pr'``.
-        grid: one small square a finding, in place of one square for all.
+        grid: one small square per finding, in place of one square for all.
 
     Returns:
         The paths of PNG and SVG.
@@ -114,19 +114,19 @@ def _together(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figu
     figure, axes = subplots(figsize=(10.4, 6.2))
     square(axes, *what.axes)
     if what.area == 'auc':
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
+        axes.plot([0, 1], [0, 1], color=GRAY, linewidth=0.8)
     for k, (name, points) in enumerate(curves.items()):
         label = f'{plain(name)} {_legend(what, records[name])}'
         x, y = points or ([], [])
-        colour, dashes = line_style(k)
-        (line,) = axes.plot(x, y, color=colour, linestyle=dashes, drawstyle=_steps(what))
+        color, dashes = line_style(k)
+        (line,) = axes.plot(x, y, color=color, linestyle=dashes, drawstyle=_steps(what))
         line.set(label=label, linewidth=1.3)
     figure.legend(loc='outside right center', fontsize=8, frameon=False)  # room is made for it
     return figure
 
 
 def _grid(what: Kind, curves: Curves, records: Mapping[str, Record]) -> Figure:
-    """One square a finding, the others behind it in grey."""
+    """One square per finding, the others behind it in gray."""
     columns = min(5, len(curves))
     rows = -(-len(curves) // columns)
     figure, cells = subplots(rows, columns, figsize=(2.3 * columns, 2.6 * rows + 0.8))
@@ -152,7 +152,7 @@ def _chance(axes: Axes, what: Kind, record: Record) -> None:
     """What a score without information gives: the diagonal, or the prevalence."""
     share = float(record['positives']) / max(float(record['n']), 1)
     ends = [0, 1] if what.area == 'auc' else [share, share]
-    axes.plot([0, 1], ends, color=GREY, linewidth=0.8, linestyle='--')
+    axes.plot([0, 1], ends, color=GRAY, linewidth=0.8, linestyle='--')
 
 
 def _steps(what: Kind) -> str:

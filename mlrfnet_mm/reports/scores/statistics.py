@@ -32,7 +32,7 @@ from mlrfnet_mm.reports.output.tables import Record, Table, in_markdown
 
 @dataclass(frozen=True)
 class Statistics:
-    """Tables and the stamp that says what they stand on."""
+    """Tables and the stamp that says what they are based on."""
 
     stamp: dict[str, str | int]
     tables: list[Table]
@@ -42,7 +42,7 @@ class Statistics:
         return '\n\n'.join([*(table.text() for table in self.tables), self._stamp_line()])
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write ``statistics.md`` and one CSV a table; return their paths."""
+        """Write ``statistics.md`` and one CSV per table; return their paths."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / 'statistics.md'
@@ -80,11 +80,11 @@ def evaluate_predictions(
         rule: see :func:`~mlrfnet_mm.evaluation.thresholds.choose.choose_thresholds`.
         choose_on_test: choose thresholds on ``test`` itself; the table says so.
         replicates: of the bootstrap by patient.
-        seed: of the bootstrap; all tables stand on the same replicates.
+        seed: of the bootstrap; all tables use the same replicates.
         files: names of the files, for the stamp.
 
     Raises:
-        ValueError: files that must not stand next to each other, too few replicates, and
+        ValueError: files that do not belong together, too few replicates, and
             predictions in which no AUC is defined.
     """
     if replicates < LEAST_REPLICATES:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrfnet_mm.datasets.chexpert.tables import FINDINGS
-from mlrfnet_mm.phantom.chexpert_labels import expert_labels, report_labels
+from mlrfnet_mm.phantom.chexpert.labels import expert_labels, report_labels
 from mlrfnet_mm.phantom.exposure import render_frontal
 from mlrfnet_mm.phantom.folder import (
     Layout,
@@ -55,7 +55,7 @@ def write_chexpert_phantom(
     """Writes the data set in CheXpert's layout, or finds it there already.
 
     ``train.csv`` has labels as reports leave them, ``valid.csv`` the true ones of the patients
-    that `is_valid_patient` chooses. The images are grey JPEGs.
+    that `is_valid_patient` chooses. The images are gray JPEGs.
 
     Args:
         out: folder; must be new, empty, or hold a phantom of the same parameters.

@@ -1,0 +1,1 @@
+"""The phantom in CheXpert's layout: its folders and its two tables."""
