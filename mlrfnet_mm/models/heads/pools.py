@@ -14,7 +14,6 @@ temperature=1.0)``, ``dict(name='residual', lam=0.3, temperature=99.0)``.
 """
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -43,7 +42,8 @@ def lse_pool(scores: Tensor, r: float) -> Tensor:
         scores: (…, P), single precision or better.
         r: sharpness; towards 0 the mean, towards infinity the maximum.
     """
-    return (torch.logsumexp(r * scores, -1) - math.log(scores.shape[-1])) / r
+    top = scores.detach().amax(-1, keepdim=True)  # out of the logarithm: exact at any height
+    return top.squeeze(-1) + torch.exp(r * (scores - top)).mean(-1).log() / r
 
 
 def softmax_pool(scores: Tensor, temperature: float) -> Tensor:
