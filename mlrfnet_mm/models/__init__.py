@@ -15,6 +15,7 @@
 
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
+from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
 from mlrfnet_mm.models.heads import MRFCHead, ScoreMapHead
@@ -34,6 +35,7 @@ __all__ = [
     'TenCropClassifier',
     'TimmPretrained',
     'TransitionNeck',
+    'TruncatedDenseNet',
     'XrayDataPreprocessor',
     'build_model',
     'fill_in_channels',
