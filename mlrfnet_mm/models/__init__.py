@@ -13,6 +13,7 @@
                                                              loss: mlrfnet_mm.BiasedFocalLoss
 """
 
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet

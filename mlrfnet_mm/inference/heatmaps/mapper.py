@@ -32,8 +32,8 @@ class HeatMapper:
         layer: target layer of the Grad-CAM family; None takes the backbone's last map.
 
     Raises:
-        ValueError: an unknown method, a level that the head does not have, score maps of a head without
-            them, or a layer for score maps.
+        ValueError: an unknown method, a level that the head does not have, score maps of a head
+            without them, or a layer for score maps.
         ImportError: the Grad-CAM family without the ``grad-cam`` package.
     """
 

@@ -151,7 +151,7 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
     notes = [
         'Nominal 95 % intervals: by bootstrap over patients (percentiles), and by DeLong (normal), '
         'clustered by patient (Obuchowski 1997). By simulation they cover 0.93 to 0.95, with 10 to '
-        '19 positive patients about 0.89 (docs/evaluation.md).',
+        '19 positive patients about 0.89.',
         *_undefined_notes(test, aucs, lost, len(auc_draws)),
         *_few_notes(test),
     ]
