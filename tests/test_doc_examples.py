@@ -53,10 +53,11 @@ def test_names_in_a_document_exist(block):
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 importlib.import_module(alias.name)
-    from mlrfnet_mm.registry import DATASETS, MODELS, TRANSFORMS
+    from mlrfnet_mm.registry import DATASETS, METRICS, MODELS, RUNNERS, TRANSFORMS
 
+    registries = DATASETS, METRICS, MODELS, RUNNERS, TRANSFORMS
     for part in re.findall(r"type='mlrfnet_mm\.(\w+)'", block):
-        assert any(registry.get(part) for registry in (MODELS, DATASETS, TRANSFORMS)), part
+        assert any(registry.get(part) for registry in registries), part
 
 
 @pytest.mark.parametrize(('tool', 'option'), COMMANDS)
