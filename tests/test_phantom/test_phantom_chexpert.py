@@ -354,7 +354,7 @@ def test_the_tool_writes_once_and_mixes_no_layouts(tmp_path, monkeypatch, capsys
     run_tool(monkeypatch, *args)
     assert 'nothing to do' in capsys.readouterr().out
     with pytest.raises(SystemExit, match='2'):
-        run_tool(monkeypatch, '--out', 'data/phantom-chexpert', *args[2:])
+        run_tool(monkeypatch, '--out-dir', 'data/phantom-chexpert', *args[2:])
     err = capsys.readouterr().err
     assert re.search(r"'layout': 'chexpert'.*asked for.*'chestxray14'", err), err
     assert contents(tmp_path) == before
@@ -363,7 +363,7 @@ def test_the_tool_writes_once_and_mixes_no_layouts(tmp_path, monkeypatch, capsys
 def test_the_tool_refuses_the_real_data_set(tmp_path, monkeypatch, capsys):
     (tmp_path / 'train.csv').write_text('real data')
     with pytest.raises(SystemExit, match='2'):
-        run_tool(monkeypatch, '--layout', 'chexpert', '--out', tmp_path, '--patients', 2)
+        run_tool(monkeypatch, '--layout', 'chexpert', '--out-dir', tmp_path, '--patients', 2)
     assert re.search('not a generated phantom.*name another folder', capsys.readouterr().err)
     assert contents(tmp_path) == {'train.csv': b'real data'}
 
