@@ -24,7 +24,9 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         add(figure, 'work_dir' if name == 'curves' else 'npz')
         add(figure, '--out-dir', "<the input's folder>")
         if name in ('roc', 'pr'):
-            figure.add_argument('--grid', action='store_true', help='one square per finding')
+            figure.add_argument(
+                '--grid', action='store_true', help='one square per finding'
+            )
             add(figure, '--replicates')
             add(figure, '--seed')
         if name == 'reliability':

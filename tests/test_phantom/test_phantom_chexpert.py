@@ -353,14 +353,14 @@ def test_the_tool_writes_once_and_mixes_no_layouts(tmp_path, monkeypatch, capsys
     run_tool(monkeypatch, *args)
     assert 'nothing to do' in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"'layout': 'chexpert'.*asked for.*'chestxray14'"):
-        run_tool(monkeypatch, '--out', 'data/phantom-chexpert', *args[2:])
+        run_tool(monkeypatch, '--out-dir', 'data/phantom-chexpert', *args[2:])
     assert contents(tmp_path) == before
 
 
 def test_the_tool_refuses_the_real_data_set(tmp_path, monkeypatch):
     (tmp_path / 'train.csv').write_text('real data')
     with pytest.raises(SystemExit, match=r'not a generated phantom.*name another folder'):
-        run_tool(monkeypatch, '--layout', 'chexpert', '--out', tmp_path, '--patients', 2)
+        run_tool(monkeypatch, '--layout', 'chexpert', '--out-dir', tmp_path, '--patients', 2)
     assert contents(tmp_path) == {'train.csv': b'real data'}
 
 
