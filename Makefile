@@ -26,10 +26,10 @@ test: $(VENV)/.done
 
 # The same project on the maintained fork of the stack, in an environment of its own.
 test-onedl: $(VENV)-onedl/.done
-	$(VENV)-onedl/bin/python $(PYTEST) tests/test_tools tests/test_engine
+	$(VENV)-onedl/bin/python $(PYTEST) tests/test_commands tests/test_engine
 
 phantom: $(VENV)/.done
-	$(BIN)/python tools/make_phantom.py --out data/phantom
+	$(BIN)/python tools/make_phantom.py
 
 $(VENV)/.done: STACK := openmmlab
 $(VENV)-onedl/.done: STACK := onedl

@@ -30,14 +30,16 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         metavar='TABLE',
         help='folder of row configs with a table.json, or the name of one that is shipped',
     )
-    parser.add_argument('--on', metavar='CONFIG', help="put every row over this config's base")
+    parser.add_argument(
+        '--on', metavar='CONFIG', help="put every row over this config, not the table's base"
+    )
     parser.add_argument(
         '--seeds',
         type=at_least(0),
         nargs='+',
         default=[0, 1, 2],
         metavar='N',
-        help='of the trainings (default: 0 1 2)',
+        help='seeds of the trainings (default: 0 1 2)',
     )
     parser.add_argument(
         '--only', nargs='+', default=[], metavar='ROW', help='run these rows only (default: all)'

@@ -53,7 +53,7 @@ SHARED: dict[str, dict[str, Any]] = {
         help='load a checkpoint whose pickle may run code (only from people you trust)',
     ),
     '--launcher': dict(
-        choices=['none', 'pytorch', 'slurm'], default='none', help='of several processes'
+        choices=['none', 'pytorch', 'slurm'], default='none', help='what starts several processes'
     ),
     '--rule': dict(
         metavar='RULE',
@@ -72,20 +72,20 @@ SHARED: dict[str, dict[str, Any]] = {
         type=at_least(0),
         default=0,
         metavar='N',
-        help='of what is drawn: same seed, same output',
+        help='of what is drawn at random: the same seed, the same output',
     ),
-    '--no-run': dict(action='store_true', help='train and test nothing; write of what is there'),
+    '--no-run': dict(action='store_true', help='run nothing; write from what is there'),
     '--method': dict(
         metavar='METHOD',
-        help='of the heat maps: score_maps (the weighted sum of the levels), score_maps1, '
+        help='how heat maps are made: score_maps (the weighted sum of the levels), score_maps1, '
         'score_maps2, … (one level), mrfc, mrfc1, … (the same), gradcam, gradcam++, layercam, '
         'hirescam, xgradcam, eigengradcam, eigencam',
     ),
     '--layer': dict(metavar='NAME', help='target layer of the Grad-CAM family, as backbone.layer3'),
     '--batch-size': dict(type=at_least(1), default=16, metavar='N', help='images at a time'),
-    '--device': dict(metavar='DEVICE', help='as in torch, cpu or cuda'),
-    '--size': dict(type=at_least(1), metavar='PIXELS', help='side of the images in pixels'),
-    '--workers': dict(type=at_least(1), metavar='N', help='processes'),
+    '--device': dict(metavar='DEVICE', help='where the model runs, as in torch: cpu, cuda'),
+    '--size': dict(type=at_least(1), metavar='PIXELS', help='side of the images'),
+    '--workers': dict(type=at_least(1), metavar='N', help='processes that work side by side'),
 }
 
 
@@ -137,5 +137,5 @@ def add_runner_options(parser: ArgumentParser) -> None:
         type=int,
         default=0,
         metavar='N',
-        help='set by older launchers (default: 0)',
+        help='rank on this machine, set by older launchers (default: 0)',
     )

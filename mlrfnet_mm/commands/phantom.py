@@ -31,7 +31,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         '--patients',
         type=at_least(1),
         metavar='N',
-        help=f'with 1 to 5 images or studies each (default: {_each(PATIENTS)})',
+        help=f'patients, with 1 to 5 images or studies each (default: {_each(PATIENTS)})',
     )
     add(parser, '--size', 128)
     add(parser, '--seed')

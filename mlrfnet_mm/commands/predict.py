@@ -27,7 +27,9 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         'inputs', nargs='+', metavar='IMAGE_OR_FOLDER', help='image files, and folders of them'
     )
     parser.add_argument(
-        '--config', metavar='CONFIG', help="config (default: the checkpoint's own, read as data)"
+        '--config',
+        metavar='CONFIG',
+        help="config of the model (default: the checkpoint's own, read as data)",
     )
     add(parser, '--out-dir', 'predictions')
     parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
@@ -37,7 +39,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         '--top',
         type=at_least(1),
         metavar='N',
-        help='findings to map, the most probable first (default: 3)',
+        help='findings with a heat map, the most probable first (default: 3)',
     )
     parser.add_argument(
         '--scores', action='store_true', help='draw the image next to its seven highest scores'
@@ -57,14 +59,14 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         type=at_least(1),
         default=64,
         metavar='PIXELS',
-        help='of the shorter side; smaller images are not read (default: 64)',
+        help='least shorter side of an image that is read (default: 64)',
     )
     parser.add_argument(
         '--most-aspect',
         type=float,
         default=3,
         metavar='RATIO',
-        help='longer by shorter side; longer images are not read (default: 3)',
+        help='greatest ratio of longer to shorter side of an image that is read (default: 3)',
     )
     add(parser, '--device', '<a GPU if there is one>')
     add(parser, '--trust-checkpoint')

@@ -24,7 +24,12 @@ DATASETS = ('chestxray14', 'chexpert', 'mimic-cxr')
 def make_parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
     parser = new_parser(prog, __doc__)
-    parser.add_argument('dataset', choices=DATASETS, help='which folder layout')
+    parser.add_argument(
+        'dataset',
+        choices=DATASETS,
+        metavar='DATASET',
+        help=f'whose folder layout: {", ".join(DATASETS)}',
+    )
     parser.add_argument(
         '--data-root', metavar='DIR', help="the data set's folder (default: as in training)"
     )

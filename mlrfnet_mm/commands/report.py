@@ -20,7 +20,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--base',
         metavar='CONFIG',
-        help="to compare the config with (default: the data set's main config)",
+        help="config that the run's is compared with (default: the data set's main config)",
     )
     add(parser, '--no-run')
     add(parser, '--replicates')

@@ -25,7 +25,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--split',
         metavar='NAME',
-        help="of the data set, as val for calibrate (default: the config's test split)",
+        help="split of the data, as val for calibrate (default: the config's test split)",
     )
     parser.add_argument(
         '--out', metavar='NPZ', help='file for scores, labels and image names, ending in .npz'

@@ -45,11 +45,17 @@ def train(args: argparse.Namespace) -> None:
     """Train, then say where things lie."""
     from mmengine.dist import is_main_process
 
-    from mlrfnet_mm.engine.launch import build_runner, check_validation_data, load_config
+    from mlrfnet_mm.engine.launch import (
+        build_runner,
+        check_optimizer,
+        check_validation_data,
+        load_config,
+    )
     from mlrfnet_mm.reports.curves import plot_curves
 
     cfg = load_config(args)
     check_validation_data(cfg)
+    check_optimizer(cfg)
     if args.amp:
         use_amp(cfg)
     if args.resume:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import DATASETS, RUNNERS
+from mmengine.registry import DATASETS, OPTIMIZERS, RUNNERS
 from mmengine.runner import Runner
 from torch import distributed as dist
 
@@ -219,6 +219,17 @@ def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:
                     'as train_dataloader.dataset.pipeline'
                 )
             raise ValueError(f'--cfg-options {option}=…: {key!r} is not a key of the runner{hint}')
+
+
+def check_optimizer(cfg: Config) -> None:
+    """Refuse an optimizer that is not there: mmengine would call it None.
+
+    Raises:
+        ValueError: such a name.
+    """
+    name = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
+    if isinstance(name, str) and part_class(OPTIMIZERS, name, cfg.get('default_scope')) is None:
+        raise ValueError(f'optim_wrapper.optimizer.type: no optimizer {name!r}')
 
 
 def run_in_order(main: Callable[[], None], tool: str) -> None:

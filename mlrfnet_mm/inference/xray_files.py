@@ -139,7 +139,7 @@ def list_files(
         if out is not None and Path(out).resolve() in (item.resolve(), *item.resolve().parents):
             raise ValueError(
                 f'{out} is to hold the results and holds the images of {item}: give '
-                'another folder (--out)'
+                'another folder (--out-dir)'
             )
         for path in sorted(p for p in item.rglob('*') if p.is_file()):
             if out is not None and Path(out).resolve() in path.resolve().parents:

@@ -23,8 +23,7 @@ def test_the_command_writes_what_prediction_reads(run, tmp_path):
     val, test = make_predictions('val', n=300, seed=1), make_predictions(n=300)
     val.save(tmp_path / 'val.npz')
     test.save(tmp_path / 'test.npz')
-    command = [sys.executable, 'tools/calibrate.py', tmp_path / 'val.npz']
-    command += ['--checkpoint-dir', tmp_path]
+    command = [sys.executable, 'tools/calibrate.py', tmp_path, tmp_path / 'val.npz']
     printed = run(*command, '--test', tmp_path / 'test.npz').stdout
     calibration, thresholds = Calibration.load(tmp_path), Thresholds.load(tmp_path)
     scale, bias = fit_calibration(val.scores, val.labels)
@@ -36,7 +35,7 @@ def test_the_command_writes_what_prediction_reads(run, tmp_path):
     assert row[7] == f'{after[2]:.4f}'
     assert 'Not calibrated, as validation has one label value only: Hernia' in printed
     assert (tmp_path / 'reliability.png').is_file()
-    process = run(*command, '--method', 'none', check=False)
+    process = run(*command, '--fit', 'none', check=False)
     assert process.returncode == 2
     assert 'calibration.json is there and would still be used' in process.stderr
 

@@ -21,7 +21,7 @@ PARTS = ('train', 'val', 'test')
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
     out = tmp_path_factory.mktemp('phantom') / 'chexpert'
-    make = [sys.executable, 'tools/make_phantom.py', '--layout', 'chexpert', '--out', str(out)]
+    make = [sys.executable, 'tools/make_phantom.py', '--layout', 'chexpert', '--out-dir', str(out)]
     subprocess.run([*make, '--patients', '54', '--size', '64'], cwd=ROOT, check=True)
     return out
 

@@ -36,7 +36,7 @@ def read(path):
 def test_everything_is_printed_and_written(run, files, tmp_path):
     command = [sys.executable, 'tools/evaluate.py', files / 'test.npz', '--replicates', '1000']
     command += ['--val', files / 'val.npz', '--against', files / 'other.npz', '--seed', '3']
-    printed = run(*command, '--out', tmp_path / 'out').stdout
+    printed = run(*command, '--out-dir', tmp_path / 'out').stdout
     test = make_predictions()
     aucs = [roc_auc_score(test.labels[:, k], test.scores[:, k]) for k in (0, 2)]
     draws = bootstrap_auc(test.scores, test.labels, test.patients, 1000, 3)

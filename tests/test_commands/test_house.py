@@ -38,9 +38,9 @@ def test_statistics_need_no_framework(run, tmp_path):
         make_predictions(split).save(tmp_path / f'{split}.npz')
     test, val = tmp_path / 'test.npz', tmp_path / 'val.npz'
     for words in (
-        ['evaluate', test, '--val', val, '--replicates', 100, '--out', tmp_path],
+        ['evaluate', test, '--val', val, '--replicates', 100, '--out-dir', tmp_path],
         ['plot', 'roc', test, '--replicates', 100],
-        ['calibrate', val, '--checkpoint-dir', tmp_path],
+        ['calibrate', tmp_path, val],
         ['plot', 'reliability', test],
     ):
         run(sys.executable, '-c', LIGHT, *words)
@@ -137,5 +137,5 @@ def test_a_wheel_trains_in_an_empty_folder(wheel, run, tmp_path):
     out = mlrfnet('test', 'mlrfnet_phantom', work_dir, '--out', 'p.npz', '--cfg-options', *options)
     assert 'auc/mean' in out and (tmp_path / 'p.npz').is_file()
     image = next((tmp_path / 'data/phantom/images').glob('*.png'))
-    out = mlrfnet('predict', image, '--checkpoint', work_dir, '--least-side', 32)
+    out = mlrfnet('predict', work_dir, image, '--least-side', 32)
     assert 'predicted   1 of 1 files' in out

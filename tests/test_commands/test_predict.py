@@ -180,12 +180,12 @@ def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
         (out / name).touch()
     (out / 'predictions.json').write_text(json.dumps(dict(files=stale)))  # of an earlier call
     process = run(
-        *[sys.executable, 'tools/predict.py', inputs, images[1], '--checkpoint', calibrated],
+        *[sys.executable, 'tools/predict.py', calibrated, inputs, images[1]],
         *['--heatmap', '--report', '--labels', phantom / 'Data_Entry_2017_v2020.csv'],
-        *['--batch-size', 4, '--out', out],
+        *['--batch-size', 4, '--out-dir', out],
         check=False,
     )
-    assert process.returncode == 2  # three files could not be read
+    assert process.returncode == 1  # three files could not be read
     errors = [line for line in process.stderr.splitlines() if line.startswith('NOT READ')]
     assert 'h_frames.dcm' in errors[0] and '2 frames' in errors[0]
     assert 'i_cut.png' in errors[1] and 'truncated' in errors[1]
@@ -246,8 +246,14 @@ def test_patient_on_request_only(checkpoint, run, tmp_path):
         tmp_path / 'x.dcm', image, PatientName='<b>Doe', WindowCenter=1, WindowWidth=2
     )
     run(
-        *[sys.executable, 'tools/predict.py', path, '--checkpoint', checkpoint, '--report'],
-        *['--with-patient', '--out', tmp_path / 'out', '--config', checkpoint.parent / 'tiny.py'],
+        *[sys.executable, 'tools/predict.py', checkpoint, path, '--report'],
+        *[
+            '--with-patient',
+            '--out-dir',
+            tmp_path / 'out',
+            '--config',
+            checkpoint.parent / 'tiny.py',
+        ],
     )
     page = (tmp_path / 'out/reports/study_0001.html').read_text()
     assert 'MRN-4711' in page and '&lt;b&gt;Doe' in page and '<b>Doe' not in page
@@ -257,7 +263,7 @@ def test_patient_on_request_only(checkpoint, run, tmp_path):
 
 
 def test_nothing_to_predict(checkpoint, run, tmp_path):
-    command = [sys.executable, 'tools/predict.py', '--checkpoint', checkpoint]
+    command = [sys.executable, 'tools/predict.py', checkpoint]
     process = run(*command, tmp_path, '--method', 'gradcam', check=False)
     assert process.returncode == 2 and 'are of --heatmap: add it' in process.stderr
     process = run(*command, tmp_path, check=False)
@@ -285,7 +291,7 @@ def test_localise_command(checkpoint, phantom, run, tmp_path):
     pytest.importorskip('pytorch_grad_cam')
     process = run(
         *[sys.executable, 'tools/localise.py', checkpoint.parent / 'tiny.py', checkpoint],
-        *['--method', 'mrfc', 'gradcam', '--replicates', 50, '--out', tmp_path],
+        *['--method', 'mrfc', 'gradcam', '--replicates', 50, '--out-dir', tmp_path],
         *['--cfg-options', 'test_dataloader.dataset.indices=20'],
     )
     part = 'part of generated phantom official/test (20 of its images)'

@@ -428,7 +428,7 @@ def test_one_row_for_real(run, phantom, tmp_path):
     size += ['train_cfg.max_epochs=1', 'model.backbone.init_cfg=None']
     head = [sys.executable, 'tools/ablate.py', 'configs/ablations/table10', '--on', PHANTOM]
     head += ['--seeds', 3, '--only', 'resnet50', '--work-dir', tmp_path / 'w']
-    command = [*head, '--out', tmp_path / 'out', '--cfg-options', *size]
+    command = [*head, '--out-dir', tmp_path / 'out', '--cfg-options', *size]
     output = run(*command).stdout
     assert 'row resnet50, seed 3: done in' in output
     done = json.loads((tmp_path / 'w/resnet50/seed3/done.json').read_text())

@@ -64,8 +64,8 @@ def test_the_warm_up_is_not_counted_and_the_quartiles_are_printed():
 
 
 def test_the_command(run, tmp_path):
-    command = [sys.executable, 'tools/complexity.py', 'configs/mlrfnet_phantom.py', '--shape', 64]
-    printed = run(*command, '--runs', 1, '--out', tmp_path).stdout
+    command = [sys.executable, 'tools/complexity.py', 'configs/mlrfnet_phantom.py', '--size', 64]
+    printed = run(*command, '--runs', 1, '--out-dir', tmp_path).stdout
     assert '23,700,305' in printed
     with (tmp_path / 'complexity.csv').open(newline='') as file:
         rows = {row['part']: row for row in csv.DictReader(file)}

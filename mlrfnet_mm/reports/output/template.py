@@ -22,7 +22,7 @@ th { border-bottom: 2px solid #8b949e; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff;
   padding-left: 0; }
 th.text, td.text { text-align: left; }
-td.text { white-space: normal; overflow-wrap: anywhere; min-width: 7em; }
+td.text { white-space: normal; overflow-wrap: break-word; max-width: 30rem; }
 tbody tr:hover > * { background: #f3f6f9; }
 th[tabindex] { cursor: pointer; }
 th[tabindex]::after { content: ' ↕'; color: #8b949e; }
@@ -46,7 +46,7 @@ code { font-size: .93em; background: #f3f6f9; padding: .1em .3em; overflow-wrap:
 @media (max-width: 40rem) {
   body { margin: 1rem auto; }
   th, td { padding: .25rem .45rem; }
-  th:first-child, td:first-child { max-width: 9rem; overflow-wrap: anywhere; white-space: normal; }
+  td.text { max-width: 11rem; }
 }
 @media print {
   @page { margin: 14mm; }
@@ -74,7 +74,7 @@ code { font-size: .93em; background: #f3f6f9; padding: .1em .3em; overflow-wrap:
 {% for section in sections %}<h2 id="section-{{ loop.index }}">{{ section.title }}</h2>
 {% for block in section.blocks %}{% if block.columns is defined %}<h3>{{ block.title }}</h3>
 {% set texts = block | texts %}<div class="scroll">
-<table{% if block.columns | length > 10 %} class="many"{% endif %}><thead><tr>
+<table{% if block.columns | length > 8 %} class="many"{% endif %}><thead><tr>
 {%- for header in block.columns %}
 <th scope="col"{% if loop.index0 in texts %} class="text"{% endif %}>{{ header }}</th>
 {%- endfor %}</tr></thead><tbody>{% for row in block.rows() %}

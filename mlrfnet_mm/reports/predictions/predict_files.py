@@ -130,7 +130,7 @@ def _earlier_files(out: Path) -> list[str]:
         raise FileExistsError(
             errno.EEXIST,
             'holds predictions.csv or .json that this command did not write: give '
-            'another folder (--out), or move them away',
+            'another folder (--out-dir), or move them away',
             str(out),
         ) from None
 
