@@ -148,7 +148,7 @@ def test_a_checkpoint_without_config_says_so(tmp_path):
 def test_types_within_tuples_and_dotted_paths_are_looked_at():
     with pytest.raises(ValueError, match=r'os\.system'):
         check_types(dict(type='mmpretrain.ImageClassifier', neck=(dict(type='os.system'),)))
-    with pytest.raises(ValueError, match='no network'):
+    with pytest.raises(ValueError, match='not a network'):
         check_types(dict(type='mmpretrain.datasets.ImageClassifier'))
 
 
