@@ -6,16 +6,9 @@ collide with one of mmpretrain's. Parts of mmpretrain are borrowed by their owne
 (``type='mmpretrain.Res2Net'``). ``locations`` makes the first look-up import the folder.
 """
 
-from importlib.util import find_spec
+from mlrfnet_mm import require_stack
 
-_missing = [name for name in ('mmengine', 'mmcv', 'mmpretrain') if find_spec(name) is None]
-if _missing:
-    raise ImportError(
-        f'mlrfnet_mm needs an OpenMMLab stack, and {", ".join(_missing)} cannot be found. Install '
-        "exactly one of the two: pip install 'mlrfnet-mm[openmmlab]' (mmpretrain, mmengine, "
-        "mmcv-lite) or pip install 'mlrfnet-mm[onedl]' (their maintained fork). They share their "
-        'import names, so both together break each other.'
-    )
+require_stack()
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS

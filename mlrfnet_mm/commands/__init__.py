@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
+from mlrfnet_mm import require_stack
+
 COMMANDS = dict(
     train='train a model',
     test='test a checkpoint, on its own data or on other data',
@@ -77,5 +79,10 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         if '--debug' in words:
             raise
         hint = '' if isinstance(error, ValueError | OSError) else ' (--debug shows where)'
+        if isinstance(error, ImportError):
+            try:
+                require_stack()
+            except ImportError as why:
+                error, hint = why, ''
         print(f'{prog}: {error}{hint}', file=sys.stderr)
         sys.exit(2)

@@ -1,9 +1,8 @@
-"""Run a table of comparisons: mlrfnet ablate configs/ablations/table9 [--seeds 0 1 2]."""
+"""Run a table of comparisons: mlrfnet ablate table9 [--seeds 0 1 2]."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import signal
 import sys
@@ -26,7 +25,9 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         description='Train and test every row of a table with every seed, then write the table. '
         'What is done is skipped; an interrupted run goes on with the same command.',
     )
-    parser.add_argument('table', help='folder of row configs with a table.json')
+    parser.add_argument(
+        'table', help='folder of row configs with a table.json, or the name of one that is shipped'
+    )
     parser.add_argument('--on', metavar='CONFIG', help="put every row over this config's base")
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument(
@@ -68,18 +69,20 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet ablate') -> Non
     try:
         plan = build_plan(args.table, args.on, args.cfg_options)
         work = Path(args.work_dir or Path('work_dirs', 'ablations', plan.name))
-        failures = run_and_report(args, plan, work, console)
+        command = shlex.join([*prog.split(), *(sys.argv[1:] if argv is None else argv)])
+        failures = run_and_report(args, plan, work, console, command)
     except KeyboardInterrupt:
         sys.exit(f'{prog}: interrupted; the same command goes on from here')
     if failures:
         sys.exit(f'{prog}: {len(failures)} runs failed, see above; the same command tries again')
 
 
-def run_and_report(args: argparse.Namespace, plan: Plan, work: Path, console: Console) -> list[str]:
+def run_and_report(
+    args: argparse.Namespace, plan: Plan, work: Path, console: Console, command: str
+) -> list[str]:
     """Do what the command line asks for; return the failures."""
     from mlrfnet_mm.reports.ablation import Settings, execute, list_runs, write_report
 
-    command = shlex.join(['python', os.path.relpath(sys.argv[0]), *sys.argv[1:]])
     runs = list_runs(plan, args.seeds, work, args.only)
     if args.dry_run:
         console.print('\n'.join(describe(run) for run in runs), markup=False)

@@ -1,4 +1,4 @@
-"""Train a model: mlrfnet train configs/mlrfnet_xray14.py."""
+"""Train a model: mlrfnet train mlrfnet_xray14."""
 
 from __future__ import annotations
 

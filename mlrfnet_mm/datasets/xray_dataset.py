@@ -42,6 +42,8 @@ class XrayDataset(BaseDataset):
 
     default_root: str
     root_variable: str
+    # (protocol, split) -> the split of the same images: they must not train and be tested on
+    same_images: Mapping[tuple[str, str], str] = {}
     _summary: str
     _whole: int
 
@@ -56,15 +58,10 @@ class XrayDataset(BaseDataset):
         lazy_init: bool = False,
         serialize_data: bool = True,
     ) -> None:
-        origins = {
-            'the argument data_root': data_root,
-            f'the environment variable {self.root_variable}': os.environ.get(self.root_variable),
-            f'the default (no data_root given, {self.root_variable} not set)': self.default_root,
-        }
-        self.root_origin, root = next((key, root) for key, root in origins.items() if root)
+        folder, self.root_origin = self.find_folder(data_root)
         super().__init__(
             ann_file='',
-            data_root=os.path.expanduser(root),
+            data_root=str(folder),
             pipeline=pipeline,
             test_mode=test_mode,
             indices=indices,
@@ -86,6 +83,17 @@ class XrayDataset(BaseDataset):
             )
         if not lazy_init:
             self.full_init()
+
+    @classmethod
+    def find_folder(cls, data_root: str | None) -> tuple[Path, str]:
+        """The data set's folder, and where its name comes from."""
+        origins = {
+            'the argument data_root': data_root,
+            f'the environment variable {cls.root_variable}': os.environ.get(cls.root_variable),
+            f'the default (no data_root given, {cls.root_variable} not set)': cls.default_root,
+        }
+        origin, root = next((key, root) for key, root in origins.items() if root)
+        return Path(root).expanduser(), origin
 
     def full_init(self) -> None:
         """Read the tables, once, and log one line about them."""

@@ -1,5 +1,6 @@
 """What mmengine lacks for this project: a runner, a loop and hooks over its own."""
 
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.engine.hooks import (
     FiniteLossHook,
     FuseBatchNormHook,

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import METRICS, TRANSFORMS
 
 from mlrfnet_mm.datasets.transforms import XrayGeometry
-from mlrfnet_mm.engine.checkpoint import check_plain, torch_load_mode
+from mlrfnet_mm.engine.checkpoint import check_plain, local_file, torch_load_mode
 from mlrfnet_mm.engine.parts import is_part, leaf_datasets
 from mlrfnet_mm.evaluation.metrics import MultiLabelAUC, StudyAUC
 
@@ -64,6 +64,7 @@ def training_data(checkpoint: str, trust: bool = False) -> dict[str, Any]:
         ValueError: the file does not say.
     """
     if not trust:
+        checkpoint = local_file(checkpoint)
         check_plain(checkpoint)
     with torch_load_mode(weights_only=not trust):
         meta = torch.load(checkpoint, map_location='meta').get('meta', {}).get('dataset_meta', {})

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from torch import distributed as dist
 
 from mlrfnet_mm import config_file
+from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 from mlrfnet_mm.engine.parts import leaf_datasets, part_class, set_image_size
 
 # What a runner reads: its own arguments, and the keys that it looks up in the whole config.
@@ -107,19 +108,23 @@ def check_validation_data(cfg: Config) -> None:
         ]
         for name in ('train', 'val', 'test')
     }
-    for train, val in product(parts['train'], parts['val']):
-        same = _kind(train, scope) == _kind(val, scope)
-        if same and train.get('protocol') != val.get('protocol'):
-            raise ValueError(
-                f'protocol is {train.get("protocol")!r} in train_dataloader.dataset, '
-                f'{val.get("protocol")!r} in val_dataloader.dataset: set one in all, '
-                '{train,val,test}_dataloader.dataset.protocol=…'
-            )
+    for name in ('val', 'test'):
+        for pair in product(parts['train'], parts[name]):
+            one, two = (_images(data, scope) for data in pair)
+            same = all(one.get(key) == two.get(key) for key in ('type', 'data_root'))
+            if same and one.get('protocol') != two.get('protocol'):
+                raise ValueError(
+                    f'protocol is {one.get("protocol")!r} in train_dataloader.dataset, '
+                    f'{two.get("protocol")!r} in {name}_dataloader.dataset, and the protocols '
+                    'share images: set one in all, '
+                    '{train,val,test}_dataloader.dataset.protocol=…'
+                )
     for first, second in combinations(parts, 2):
-        for one, other in product(parts[first], parts[second]):
-            if _images(one, scope) != _images(other, scope):
+        for first_data, other in product(parts[first], parts[second]):
+            if _images(first_data, scope, first) != _images(other, scope, first):
                 continue
-            found = f'split is {other["split"]!r}' if 'split' in other else f'data is {other}'
+            split = _images(other, scope).get('split')
+            found = f'split is {split!r}' if split else f'data is {other}'
             hint = (
                 "choose the epoch on another one (on CheXpert the paper's habit is "
                 'protocol=select-on-valid, split=val)'
@@ -136,10 +141,23 @@ def _kind(dataset: Mapping[str, Any], scope: str | None) -> Any:
     return part_class(DATASETS, dataset.get('type'), scope) or dataset.get('type')
 
 
-def _images(dataset: Mapping[str, Any], scope: str | None) -> dict[str, Any]:
-    """What decides which images a data set's config means."""
-    rest = {key: value for key, value in dataset.items() if key not in READING}
-    return {**rest, 'type': _kind(dataset, scope)}
+def _images(dataset: Mapping[str, Any], scope: str | None, part: str = 'val') -> dict[str, Any]:
+    """What decides which images a data set's config means; compared with those of ``part``."""
+    kind = _kind(dataset, scope)
+    said = {key: value for key, value in dataset.items() if key not in READING}
+    if not isinstance(kind, type):
+        return {**said, 'type': kind}
+    parameters = inspect.signature(kind).parameters.values()
+    rest = {p.name: p.default for p in parameters if p.default is not p.empty}
+    rest.update(said)
+    for key in READING:
+        rest.pop(key, None)
+    if issubclass(kind, XrayDataset):
+        rest['data_root'] = kind.find_folder(rest.get('data_root'))[0].resolve()
+        if part == 'train':  # a protocol may let the epoch be chosen on the test, and says so
+            name = str(rest.get('protocol')), str(rest.get('split'))
+            rest['split'] = kind.same_images.get(name, name[1])
+    return {**rest, 'type': kind}
 
 
 def check_keys(cfg: Config, options: Iterable[str], filename: str) -> None:

@@ -10,6 +10,8 @@ from filelock import FileLock, Timeout
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process, master_only
+from mmengine.model import PretrainedInit
+from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -22,7 +24,7 @@ from mlrfnet_mm.engine.checkpoint import (
     torch_load_mode,
 )
 from mlrfnet_mm.engine.machine import complete_loader, describe
-from mlrfnet_mm.engine.parts import crop_size, set_image_size
+from mlrfnet_mm.engine.parts import crop_size, is_part, set_image_size
 from mlrfnet_mm.models.channels import fill_in_channels
 from mlrfnet_mm.registry import RUNNERS
 
@@ -54,6 +56,7 @@ class SafeRunner(Runner):
 
     _load_from: str | None
     _has_loaded: bool
+    _alone = False  # has the work directory to itself
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
@@ -141,6 +144,12 @@ class SafeRunner(Runner):
                 self._has_loaded = True  # nothing there yet: a resume begins the training
         super().load_or_resume()
 
+    def dump_config(self) -> None:
+        """Write the config, over an earlier one only where a training has the folder to itself."""
+        name = os.path.basename(self.cfg.filename or f'{self.timestamp}.py')
+        if self._alone or not os.path.isfile(os.path.join(self.work_dir, name)):
+            super().dump_config()
+
     def train(self) -> nn.Module:
         """Train, alone in the work directory.
 
@@ -159,6 +168,8 @@ class SafeRunner(Runner):
             for path in Path(self.work_dir).iterdir():
                 if PART.fullmatch(path.name):
                     path.unlink()
+        self._alone = True
+        self.dump_config()
         try:
             return super().train()
         finally:
@@ -201,7 +212,7 @@ class SafeRunner(Runner):
             for module in self.model.modules():
                 settings = getattr(module, 'init_cfg', None) or []
                 for cfg in settings if isinstance(settings, list) else [settings]:
-                    if cfg.get('type') == 'Pretrained':
+                    if is_part(WEIGHT_INITIALIZERS, cfg.get('type'), 'mmengine', PretrainedInit):
                         cfg['checkpoint'] = local_file(cfg['checkpoint'])
                         check_plain(cfg['checkpoint'])
         with torch_load_mode(weights_only=not self.trusting):

@@ -10,6 +10,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mlrfnet_mm.evaluation.areas.auc import mean_defined
 
@@ -74,14 +75,14 @@ def side_by_side(
         in_mean: (K,) bool, classes that count in the mean; marked with ``*`` if not all do.
     """
     some = not in_mean.all()
-    table = Table(title=title, title_justify='left', box=SIMPLE_HEAD)
+    table = Table(title=Text(title), title_justify='left', box=SIMPLE_HEAD)
     table.add_column('finding', no_wrap=True)
     for header in ('positives', *readings):
-        table.add_column(header, justify='right', no_wrap=True)
+        table.add_column(Text(header), justify='right', no_wrap=True)
     rows = zip(classes, positives, in_mean, np.stack(list(readings.values()), 1), strict=True)
     for name, count, counts, aucs in rows:
         mark = ' *' if some and counts else ''
-        table.add_row(f'{name}{mark}', f'{count:,.0f}', *map(_cell, aucs))
+        table.add_row(Text(f'{name}{mark}'), f'{count:,.0f}', *map(_cell, aucs))
     table.add_section()
     means = {f'mean of the {in_mean.sum()} *': in_mean} if some else {}
     for label, chosen in {**means, f'mean of all {len(in_mean)}': np.ones_like(in_mean)}.items():

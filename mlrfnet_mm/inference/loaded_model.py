@@ -6,10 +6,16 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import DATASETS
 from mmpretrain.models import ImageClassifier
 
-from mlrfnet_mm.engine.checkpoint import check_plain, resolve_checkpoint, torch_load_mode
+from mlrfnet_mm.engine.checkpoint import (
+    check_plain,
+    local_file,
+    not_finite,
+    resolve_checkpoint,
+    torch_load_mode,
+)
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.engine.parts import crop_size, leaf_datasets, part_class
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
@@ -59,7 +65,7 @@ def load_model(
         RuntimeError: more than plain values in the file, or weights that do not fit.
         ValueError: no config, or no names of findings, to be found; a config that is refused.
     """
-    path = Path(resolve_checkpoint(str(checkpoint)))
+    path = Path(local_file(resolve_checkpoint(str(checkpoint))))
     if not trust:
         check_plain(str(path))
     with torch_load_mode(weights_only=not trust):
@@ -68,10 +74,12 @@ def load_model(
         raise ValueError(f'{path} holds a {type(content).__name__}, not a checkpoint of a training')
     meta = content.get('meta', {})
     cfg = _config(path, meta, config)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     with torch_load_mode(weights_only=not trust):
-        model = build_model(cfg.model, crop_size(cfg))
+        scope = cfg.get('default_scope', 'mmpretrain')
+        model = build_model(cfg.model, crop_size(cfg), scope)
     state = content.get('state_dict', content)
+    if (name := not_finite(state)) is not None:
+        raise ValueError(f'{path}: {name} is not finite; take an earlier checkpoint')
     try:
         model.load_state_dict({key.removeprefix('module.'): v for key, v in state.items()})
     except RuntimeError as error:

@@ -9,13 +9,13 @@ from mmpretrain.datasets import PackInputs
 from mmpretrain.registry import TRANSFORMS
 
 from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
-from mlrfnet_mm.engine.parts import is_part, part_class
+from mlrfnet_mm.engine.parts import is_part, leaf_datasets, part_class
 
 META = ('img_path', 'patient_id', 'geometry', 'ori_shape')
 
 
 STEPS = (LoadXray, XrayGeometry, PackInputs)
-PLACING = {'type', 'scale', 'crop_size', 'crop', 'pad_val', 'corners'}  # no random ones
+PLACING = {'type', 'scale', 'crop_size', 'crop', 'pad_val'}  # no random ones
 
 
 def placing_pipeline(cfg: Config) -> list[dict[str, Any]]:
@@ -26,7 +26,8 @@ def placing_pipeline(cfg: Config) -> list[dict[str, Any]]:
             run what a stranger's config says); a random or a tenfold crop.
     """
     scope = cfg.get('default_scope', 'mmpretrain')
-    steps = [dict(step) for step in cfg.test_dataloader.dataset.pipeline]
+    data = next(leaf_datasets(cfg.test_dataloader.dataset))  # the first of several
+    steps = [dict(step) for step in data.get('pipeline', [])]
     geometry = steps[1] if len(steps) > 1 else {}
     good = len(steps) == len(STEPS) and all(
         is_part(MMENGINE_TRANSFORMS, step.get('type'), scope, kind)

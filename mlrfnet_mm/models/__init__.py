@@ -13,23 +13,30 @@
                                                              loss: mlrfnet_mm.BiasedFocalLoss
 """
 
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
+from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
-from mlrfnet_mm.models.heads import MRFCHead
-from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss
-from mlrfnet_mm.models.necks import ECANeck
+from mlrfnet_mm.models.heads import MRFCHead, ScoreMapHead
+from mlrfnet_mm.models.losses import BalancedBCELoss, BiasedFocalLoss, MaskedLoss
+from mlrfnet_mm.models.necks import ECANeck, LSEPooling, TransitionNeck
 from mlrfnet_mm.models.ten_crop import TenCropClassifier
 
 __all__ = [
+    'BalancedBCELoss',
     'BiasedFocalLoss',
     'ECANeck',
+    'LSEPooling',
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',
+    'ScoreMapHead',
     'TenCropClassifier',
     'TimmPretrained',
+    'TransitionNeck',
+    'TruncatedDenseNet',
     'XrayDataPreprocessor',
     'build_model',
     'fill_in_channels',

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 def fill_in_channels(model: Mapping[str, Any], size: int = 224) -> dict[str, Any]:
     """Put numbers where the neck's or the head's config has ``in_channels=None``.
 
-    The backbone, and the neck before the head, are built with random weights and see one image of
-    zeros; no random number is taken from torch's generator. Given numbers are left as they are, to
-    be checked when the network sees its first image.
+    The backbone, and the neck before the head, are built and see one image on the meta device,
+    where shapes are computed and no pixels (mmpretrain's networks read numbers while they are
+    built, so that happens on the CPU); no random number is taken from torch's generator. Given
+    numbers are left as they are, to be checked when the network sees its first image.
 
     Args:
         model: config of a classifier.
@@ -34,7 +35,7 @@ def fill_in_channels(model: Mapping[str, Any], size: int = 224) -> dict[str, Any
         return filled
     with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of missing weights: they are not wanted
-        feats = _build(model['backbone'])(torch.zeros(1, 3, size, size))
+        feats = _build(model['backbone'])(torch.zeros(1, 3, size, size, device='meta'))
         for i, neck in enumerate(necks):
             necks[i] = _filled(neck, feats, 'neck')
             feats = _build(necks[i])(feats)
@@ -45,15 +46,21 @@ def fill_in_channels(model: Mapping[str, Any], size: int = 224) -> dict[str, Any
     return filled
 
 
-def build_model(model: Mapping[str, Any], size: int = 224) -> nn.Module:
-    """Build a classifier's config, with :func:`fill_in_channels`."""
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
+def build_model(model: Mapping[str, Any], size: int = 224, scope: str = 'mmpretrain') -> nn.Module:
+    """Build a classifier's config, with :func:`fill_in_channels`.
+
+    Args:
+        model: config of a classifier.
+        size: pixels of a side of the image.
+        scope: the config's ``default_scope``, for types without a prefix.
+    """
+    with DefaultScope.overwrite_default_scope(scope):
         return MODELS.build(fill_in_channels(model, size))
 
 
 def _build(part: Mapping[str, Any]) -> nn.Module:
     without = {'init_cfg': None} if 'init_cfg' in part else {}
-    module = MODELS.build({**part, **without})
+    module = MODELS.build({**part, **without}).to('meta')
     module.eval()  # mmpretrain's ResNet returns nothing here
     return module
 

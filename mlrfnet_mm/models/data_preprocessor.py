@@ -26,7 +26,6 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
         mean: of the channels, in gray levels; three for a network of color images (ImageNet's by
             default), one for a network of one channel.
         std: standard deviations, as many.
-        channels_last: give (N, C, H, W) in channels-last memory format.
         batch_augments: see mmpretrain's ClsDataPreprocessor; Mixup and CutMix mix ``gt_score``,
             so the loss must take targets between 0 and 1.
 
@@ -39,7 +38,6 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
         self,
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
-        channels_last: bool = False,
         batch_augments: dict | None = None,
     ) -> None:
         if not mean or len(mean) != len(std):
@@ -48,7 +46,6 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
             )
         super().__init__(mean=mean, std=std, batch_augments=batch_augments)
         self._non_blocking = True  # pinned batches are copied while the device computes
-        self.channels_last = channels_last
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Return ``inputs``, normalized, and ``data_samples``."""
@@ -67,7 +64,4 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
                 f'{tuple(inputs.shape)}; load images with mlrfnet_mm.LoadXray, or use '
                 'mmpretrain.ClsDataPreprocessor for color'
             )
-        data = super().forward({**data, 'inputs': inputs}, training)
-        if self.channels_last and inputs.ndim == 4:
-            data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
-        return data
+        return super().forward({**data, 'inputs': inputs}, training)

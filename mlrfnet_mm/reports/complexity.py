@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.analysis import FlopAnalyzer
-from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -101,8 +100,8 @@ def measure(config: str | Path, size: int = 224, device: str = 'cpu', runs: int 
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f'torch cannot use device {device!r}: {error}') from error
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    model = build_model(cfg.model, size).to(place).eval()
+    scope = cfg.get('default_scope', 'mmpretrain')
+    model = build_model(cfg.model, size, scope).to(place).eval()
     channels = input_channels(model)
     image = torch.zeros(1, channels, size, size, device=place)
     with torch.no_grad():

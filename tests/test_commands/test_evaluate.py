@@ -176,6 +176,12 @@ def test_other_files_are_no_prediction_files(tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
+        (dict(scores=np.full((90, 3), 'x')), 'scores is <U1 of shape .*2 axes of numbers'),
+        (dict(scores=np.full((90, 3), 1j)), 'scores is complex128'),
+        (dict(scores=np.float32(0.5)), r'scores is float32 of shape \(\)'),
+        (dict(images=np.array('a.png')), r'images is <U5 of shape \(\).* 1 axes of names'),
+        (dict(classes=np.arange(3)), r'classes is int64 of shape \(3,\)'),
+        (dict(unit='foo'), "unit must be 'image' or 'study', got 'foo'"),
         (dict(scores=np.full((90, 3), 2.0)), r'score of Edema for image test_000.png is 2.0'),
         (dict(scores=np.full((90, 3), np.nan)), r'score of Edema .* is nan'),
         (dict(labels=np.full((90, 3), 0.5)), r'label of Edema .* is 0.5, and must be 0, 1 or NaN'),

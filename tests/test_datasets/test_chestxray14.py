@@ -193,6 +193,8 @@ def test_the_name_is_for_the_published_lists(
     if len(whole) > 1:
         assert whole.get_subset(1).metainfo['dataset'] == 'part of ChestX-ray14'
         assert whole.metainfo['dataset'] == 'ChestX-ray14'
+        whole.get_subset_(1)
+        assert whole.metainfo['dataset'] == 'part of ChestX-ray14'
     for key, file in own.items():  # any of the protocol's lists
         text = (root / file).read_text()
         (root / file).write_text('\r\n'.join(reversed(text.split())))

@@ -222,13 +222,22 @@ def test_padding_is_black_with_and_without_a_window(tmp_path, photometric, windo
         assert (found[10:].min(), found[10:].max()) == (0, 255)
 
 
-def test_a_window_of_no_width_is_none(tmp_path):
-    found = read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, WindowCenter=0, WindowWidth=0))
-    assert found.notes[0] == 'the window has a width of 0 and is ignored'
+@pytest.mark.parametrize(
+    ('width', 'function'), [(0, 'LINEAR'), (0.5, 'LINEAR'), (-3, 'LINEAR'), (0, 'SIGMOID')]
+)
+def test_a_window_of_no_width_is_none(tmp_path, width, function):
+    window = dict(WindowCenter=0, WindowWidth=width, VOILUTFunction=function)
+    found = read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, **window))
+    assert found.notes[0] == f'the window has a width of {width:g} and is ignored'
     assert 'no window' in found.notes[1]
     np.testing.assert_array_equal(
         found.pixels, read_dicom(write_dicom(tmp_path / 'b.dcm', RAMP)).pixels
     )
+
+
+def test_a_sigmoid_may_be_narrow(tmp_path):
+    window = dict(WindowCenter=2000, WindowWidth=0.5, VOILUTFunction='SIGMOID')
+    assert not read_dicom(write_dicom(tmp_path / 'a.dcm', RAMP, **window)).notes
 
 
 @pytest.mark.parametrize('implicit', [True, False])
@@ -252,7 +261,8 @@ def test_a_spacing_beyond_belief_is_left_out(tmp_path):
     assert 'PixelSpacing of 1e+300 × 1e+300 mm is wrong: left out' in found.notes
 
 
-def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch):
+@pytest.mark.parametrize('how', ['plain', 'group length too great', 'long group 2'])
+def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch, how):
     import pydicom
 
     from mlrfnet_mm.datasets.reading import dicom
@@ -262,7 +272,13 @@ def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch):
     (length,) = np.frombuffer(data[140:144], '<u4')
     bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
     zeros = b''.join(bomb.compress(bytes(10**7)) for _ in range(30)) + bomb.flush()
-    path.write_bytes(data[: 144 + length] + zeros)
+    meta = data[144 : 144 + length]
+    if how == 'long group 2':  # (0002,0102) PrivateInformation ahead of all that follows in it
+        filler = b'\2\0\2\1OB\0\0' + (2000).to_bytes(4, 'little') + bytes(2000)
+        meta, length = meta + filler, length + len(filler)
+    if how == 'group length too great':
+        length = 2**31 - 1
+    path.write_bytes(data[:140] + int(length).to_bytes(4, 'little') + meta + zeros)
     assert path.stat().st_size < 10**6
     monkeypatch.setattr(pydicom, 'dcmread', lambda *_, **__: pytest.fail('inflated'))
     with pytest.raises(ValueError, match='inflates to more than 264 MB: not read'):

@@ -126,3 +126,14 @@ def test_values_above_the_stored_bits_are_refused(tmp_path):
         read_gray(tmp_path / 'a.png', bits=12)
     with pytest.raises(ValueError, match='bits must be from 8 to 16, or None, got 17'):
         LoadXray(bits=17)
+
+
+def test_a_tiff_that_only_opencv_knows_is_not_decoded(tmp_path, monkeypatch):
+    """Its size cannot be read beforehand: twice 16 bits for each of 12,000 x 12,000 pixels."""
+    entries = {256: 12000, 257: 12000, 258: 16, 259: 1, 262: 1, 273: 8, 277: 2, 278: 12000}
+    body = b''.join(struct.pack('<HHII', tag, 4, 1, value) for tag, value in entries.items())
+    data = b'II*\0' + struct.pack('<IH', 8, len(entries)) + body + bytes(4)
+    (tmp_path / 'x.tif').write_bytes(data)
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    with pytest.raises(ValueError, match='a TIFF of a kind that Pillow does not know; give a PNG'):
+        read_gray(data)

@@ -325,18 +325,16 @@ def test_whole_chain_equals_mmpretrains_transforms(monkeypatch):
         np.testing.assert_allclose(geometry(item)['img'].astype(int), stock['img'], atol=1)
 
 
-@pytest.mark.parametrize('corners', ['pad', 'image'])
-def test_zoom_and_translation_against_opencv(corners):
+def test_zoom_and_translation_against_opencv():
     matrix = np.array([[1.25, 0, 4 - 0.25 * 31.5], [0, 1.25, -6 - 0.25 * 31.5]])
     expected = cv2.warpAffine(xray(64, 64), matrix, (64, 64), flags=cv2.INTER_LINEAR)
-    ours = place(xray(64, 64), 64, Placement(0, 0, zoom=1.25, dx=4.0, dy=-6.0), corners=corners)
+    ours = place(xray(64, 64), 64, Placement(0, 0, zoom=1.25, dx=4.0, dy=-6.0))
     np.testing.assert_allclose(ours.astype(int), expected, atol=1)
 
 
-@pytest.mark.parametrize(('corners', 'level'), [('pad', 5), ('image', 200)])
-def test_corners(corners, level):
+def test_corners_are_padded():
     image = np.full((64, 64), 200, np.uint8)
-    assert place(image, 40, Placement(12, 12, angle=10), 5, corners)[0, 0] == level
+    assert place(image, 40, Placement(12, 12, angle=10), 5)[0, 0] == 5
 
 
 def test_the_input_is_never_the_output():
@@ -348,19 +346,19 @@ def test_the_input_is_never_the_output():
 
 CASES = list(itertools.product(
     [(128, 128), (64, 64), (150, 110), (50, 40)],
-    [0.0, 0.5], [0.0, 8.0], [0.0, 0.2], [0.0, 0.1], ['pad', 'image'],
+    [0.0, 0.5], [0.0, 8.0], [0.0, 0.2], [0.0, 0.1],
 ))  # fmt: skip
 
 
-@pytest.mark.parametrize(('shape', 'flip', 'rotate', 'zoom', 'translate', 'corners'), CASES)
-def test_the_matrix_says_where_a_dot_goes(shape, flip, rotate, zoom, translate, corners):
+@pytest.mark.parametrize(('shape', 'flip', 'rotate', 'zoom', 'translate'), CASES)
+def test_the_matrix_says_where_a_dot_goes(shape, flip, rotate, zoom, translate):
     """A planted square's center of mass is where the matrix maps the middle of the square."""
     image = np.zeros(shape, np.uint8)
     top, left = int(shape[0] * 0.45), int(shape[1] * 0.55)
     side = shape[0] // 10
     image[top : top + side, left : left + side] = 255
     middle = np.array([left + (side - 1) / 2, top + (side - 1) / 2, 1])
-    geometry = XrayGeometry(64, 50, 'random', flip, rotate, zoom, translate, corners=corners)
+    geometry = XrayGeometry(64, 50, 'random', flip, rotate, zoom, translate)
     for index in range(4):
         result = geometry(dict(img=image, draw=(0, 0, index)))
         found = center_of_mass(result['img'])
@@ -400,7 +398,6 @@ def test_the_matrices_of_ten_crops():
         (dict(rotate=-1), 'rotate must be 0 to 180, got -1'),
         (dict(zoom=1.0), 'zoom must be'),
         (dict(pad_val=256), 'pad_val must be 0 to 255, got 256'),
-        (dict(corners='black'), "corners must be 'pad' or 'image', got 'black'"),
         (dict(crop='ten', rotate=5), "crop='ten' takes nothing random: .* rotate=5"),
     ],
 )

@@ -6,7 +6,7 @@ from conftest import ROOT
 from mmengine.config import Config
 
 from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
-from mlrfnet_mm.engine.launch import check_keys, check_validation_data
+from mlrfnet_mm.engine.launch import check_keys, check_validation_data, run_in_order
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_test_split_does_not_choose_the_epoch():
     val, test = dict(split='val'), dict(split='test')
     check_validation_data(splits(train={}, val=val, test=test))
     check_validation_data(splits(train={}, test=test))
-    with pytest.raises(ValueError, match=r'val_dataloader\.dataset: set one in all'):
+    with pytest.raises(ValueError, match=r'val_dataloader\.dataset, and .* set one in all'):
         check_validation_data(splits(train={}, val=dict(protocol='q', **val), test=test))
     # another pipeline, such as ten crops, makes no other split
     with pytest.raises(ValueError, match="split is 'test', as for the validation"):
@@ -93,6 +93,47 @@ def test_the_training_images_do_not_validate():
     cfg = splits(train={}, val={}, test=dict(split='test'))
     with pytest.raises(ValueError, match="val_dataloader.dataset: split is 'train', as for the tr"):
         check_validation_data(cfg)
+
+
+@pytest.mark.parametrize(
+    ('train', 'val', 'message'),
+    [
+        ({}, {}, "val_dataloader.dataset: split is 'train', as for the tr"),  # the class's default
+        ({}, dict(split='train'), "split is 'train', as for the training"),
+        (dict(split='val'), dict(split='val', data_root='data/ChestX-ray14/'), "split is 'val'"),
+        (dict(split='val'), dict(split='val', data_root='data/../data/ChestX-ray14'), "is 'val'"),
+        (dict(protocol='official'), dict(split='val', protocol='chexnet'), 'set one in all'),
+        ({}, dict(split='val', protocol='chexnet'), "protocol is 'official' in train_dataloader"),
+    ],
+)
+@pytest.mark.parametrize('part', ['val', 'test'])
+def test_what_a_config_leaves_to_the_class_counts(monkeypatch, part, train, val, message):
+    monkeypatch.delenv('XRAY14_ROOT', raising=False)
+    kind = dict(type='mlrfnet_mm.ChestXray14')
+    parts = {'train': train, part: val}
+    cfg = Config({f'{key}_dataloader': dict(dataset={**kind, **v}) for key, v in parts.items()})
+    with pytest.raises(ValueError, match=message.replace('val_dataloader', f'{part}_dataloader')):
+        check_validation_data(cfg)
+
+
+def test_one_table_under_two_names_does_not_train_and_test():
+    kind = dict(type='mlrfnet_mm.CheXpert', protocol='select-on-valid')
+    names = dict(train='val', val='train', test='valid')
+    parts = {f'{k}_dataloader': dict(dataset=dict(split=v, **kind)) for k, v in names.items()}
+    with pytest.raises(ValueError, match="split is 'valid', as for the training"):
+        check_validation_data(Config(parts))
+    parts['train_dataloader']['dataset']['split'] = 'train'
+    parts['val_dataloader']['dataset']['split'] = 'val'
+    check_validation_data(Config(parts))  # the paper's habit, which the protocol's name says
+
+
+def test_ctrl_c_is_one_line():
+    def stopped():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        run_in_order(stopped, 'tool')
+    assert stop.value.code == 'tool: interrupted'
 
 
 def test_two_hospitals_may_name_their_splits_alike():

@@ -169,9 +169,10 @@ def test_resume_does_not_run_a_config_in_the_checkpoint(trained, tmp_path):
     assert not (tmp_path / 'called').exists()
 
 
-def test_pretrained_weights_that_call_something_are_refused(tmp_path):
+@pytest.mark.parametrize('name', ['Pretrained', 'mmengine.Pretrained'])
+def test_pretrained_weights_that_call_something_are_refused(tmp_path, name):
     torch.save({'state_dict': {'x': Evil(tmp_path / 'called')}}, tmp_path / 'evil.pth')
-    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'evil.pth'))
+    init_cfg = dict(type=name, checkpoint=str(tmp_path / 'evil.pth'))
     runner = small_runner(tmp_path, **{'model.backbone.init_cfg': init_cfg})
     with pytest.raises(Exception, match='evil.pth holds more than weights and plain values'):
         runner.train()
@@ -403,12 +404,17 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(trained, tmp_p
 def test_one_training_at_a_time_in_a_folder(tmp_path):
     from filelock import FileLock
 
+    dumped = tmp_path / 'default_runtime.py'
+    small_runner(tmp_path)
+    first = dumped.read_bytes()
     writes = pytest.raises(RuntimeError, match='another training writes into')
     with FileLock(tmp_path / '.training.lock'), writes:
-        small_runner(tmp_path).train()
+        small_runner(tmp_path, **{'train_cfg.max_epochs': 7}).train()
+    assert dumped.read_bytes() == first  # the config of the training that is running
     (tmp_path / 'epoch_7.pth.part').touch()  # of a save that was killed
     (tmp_path / 'mine.pth.part').touch()
     small_runner(tmp_path).train()
+    assert dumped.read_bytes() != first  # another experiment_name
     left = {p.name for p in tmp_path.iterdir() if p.is_file()}
     assert 'mine.pth.part' in left and not {'.training.lock', 'epoch_7.pth.part'} & left
 

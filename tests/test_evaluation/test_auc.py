@@ -3,6 +3,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.evaluation import auc_table, mean_defined, roc_auc
+from mlrfnet_mm.evaluation.studies import side_by_side
+from mlrfnet_mm.reports.output.tables import Table
 
 
 def draw(n=200, k=5, ties=False):
@@ -74,3 +76,18 @@ def test_table_names_every_class():
 def test_the_table_counts_known_labels():
     text = auc_table(np.array([0.9]), np.array([[1.0], [0.0], [np.nan]]), ['Mass'])
     assert ['Mass', '2', '1', '0.9000'] in [line.split() for line in text.splitlines()]
+
+
+def test_names_are_no_markup():
+    """Brackets are what a table's own language of colors is written in."""
+    names = ['[a]', '[/b]', 'x[red]y']
+    scores, labels = np.random.default_rng(0).random((2, 9, 3)).round(0)
+    aucs = roc_auc(scores, labels)
+    readings = {'[z]': aucs}
+    table = Table('t', '[t]', {'[c]': 'finding'}, [{'finding': name} for name in names])
+    for text in (
+        auc_table(aucs, labels, names, '[t] [z] [c]'),
+        side_by_side('[t] [c]', names, labels.sum(0), readings, np.ones(3, bool)),
+        f'{table.text()} [z]',
+    ):
+        assert all(name in text for name in (*names, '[t]', '[z]', '[c]')), text

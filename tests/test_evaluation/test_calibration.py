@@ -6,7 +6,6 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 from sklearn.calibration import CalibratedClassifierCV, calibration_curve
 from sklearn.dummy import DummyClassifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
@@ -79,7 +78,8 @@ class Column(DummyClassifier):
 def test_platt_equals_scikit_learn():
     scores, labels = made(400, seed=5)
     x, y = logit(scores), labels[:, 0]
-    frozen = FrozenEstimator(Column().fit(x, y))
+    sklearn_frozen = pytest.importorskip('sklearn.frozen', reason='scikit-learn before 1.6')
+    frozen = sklearn_frozen.FrozenEstimator(Column().fit(x, y))
     theirs = CalibratedClassifierCV(frozen, method='sigmoid').fit(x, y).predict_proba(x)[:, 1]
     scale, bias = fit_calibration(scores, labels)
     ours = Calibration(('a',), 'platt', scale, bias, '').apply(scores)[:, 0]
@@ -261,3 +261,13 @@ def test_scores_that_are_all_but_equal_get_scale_0(spread):
     assert scale[0] == 0
     p = Calibration(('a',), 'platt', scale, bias, '').apply(scores)
     np.testing.assert_allclose(p, 1 / 3, atol=0.01)
+
+
+def test_another_class_does_not_move_the_zeros_of_one():
+    """The least score of each class decides where its own zeros go."""
+    x, y = made(500, seed=3)
+    x[np.flatnonzero(y)[0]] = 0
+    alone, _ = fit_calibration(x, y)
+    tiny = np.where(np.arange(500)[:, None] == 7, 1e-30, x)
+    both, _ = fit_calibration(np.hstack([x, tiny]), np.hstack([y, y]))
+    assert both[0] == alone[0] > 0.5

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mlrfnet_mm.evaluation import Calibration, Predictions, Thresholds
 from mlrfnet_mm.evaluation.files.whole_files import write_text
-from mlrfnet_mm.reports.output.tables import Table
+from mlrfnet_mm.reports.output.drawing import save
+from mlrfnet_mm.reports.output.tables import Table, number
 
 ONE = dict(classes=('A',), stamp='s')
 PREDICTIONS = Predictions(
@@ -23,6 +25,7 @@ WRITERS = {
     'a.txt': lambda folder: write_text(folder / 'a.txt', 'new'),
     'predictions.npz': lambda folder: PREDICTIONS.save(folder / 'predictions.npz'),
     'table.csv': lambda folder: Table('table', 'T', {'a': 'a'}, [{'a': 1}]).write_csv(folder, {}),
+    'figure.png': lambda folder: save(Figure(), folder / 'figure'),
     'thresholds.json': lambda folder: Thresholds(
         **ONE, rule='youden', thresholds=np.array([0.5]), on='raw'
     ).save(folder),
@@ -43,5 +46,11 @@ def test_the_earlier_file_stays(name, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == 'earlier'
     WRITERS[name](tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert {path.stem for path in tmp_path.iterdir()} == {Path(name).stem}
     assert Path(tmp_path / name).read_bytes() != b'earlier'
+
+
+def test_cells_are_no_formulas_and_thresholds_keep_their_digits(tmp_path):
+    path = Table('t', 'T', {'a': 'a'}, [{'a': '=1+1'}]).write_csv(tmp_path, {'s': '@x'})
+    assert path.read_text().splitlines() == ['a,s', "'=1+1,'@x"]
+    assert number(0.0014237, 'threshold') == '0.001424'

@@ -108,6 +108,14 @@ def test_a_pipeline_of_other_steps_is_not_built(steps):
         placing_pipeline(cfg)
 
 
+def test_the_pipeline_of_wrapped_data():
+    cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
+    expected = placing_pipeline(cfg)
+    one = cfg.test_dataloader.dataset
+    cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[one, one])
+    assert placing_pipeline(cfg) == expected
+
+
 @pytest.mark.parametrize('change', [dict(crop='ten'), dict(crop='random'), dict(flip=0.5)])
 def test_a_random_or_tenfold_crop_has_no_one_place(change):
     cfg = Config.fromfile(ROOT / 'configs/mlrfnet_xray14.py')
@@ -152,14 +160,28 @@ def test_types_within_tuples_and_dotted_paths_are_looked_at():
         check_types(dict(type='mmpretrain.datasets.ImageClassifier'))
 
 
+def rename(cfg, scope):
+    """The config's text with the types of one scope without their prefix."""
+    return f"{cfg.pretty_text}default_scope = '{scope}'\n".replace(
+        "default_scope = 'mmpretrain'\n", '', 1
+    ).replace(f"'{scope}.", "'")
+
+
 def test_a_checkpoint_fits_wholly_and_names_its_own_classes(tmp_path):
     cfg = Config.fromfile(ROOT / 'configs/mlrfnet_phantom.py')
     cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
     cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
+    own_scope = rename(cfg, 'mlrfnet_mm')
     state = build_model(cfg.model).state_dict()
     meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=FINDINGS[::-1]))
     torch.save(dict(meta=meta, state_dict=state), tmp_path / 'x.pth')
     assert load_model(tmp_path / 'x.pth').classes == FINDINGS[::-1]
+    torch.save(dict(meta=meta | dict(cfg=own_scope), state_dict=state), tmp_path / 'own.pth')
+    assert load_model(tmp_path / 'own.pth').classes == FINDINGS[::-1]
+    broken = {**state, 'head.classifiers.0.weight': state['head.classifiers.0.weight'] / 0}
+    torch.save(dict(meta=meta, state_dict=broken), tmp_path / 'nan.pth')
+    with pytest.raises(ValueError, match=r'head.classifiers.0.weight is not finite; take an earl'):
+        load_model(tmp_path / 'nan.pth')
     state.popitem()
     torch.save(dict(meta=meta, state_dict=state), tmp_path / 'x.pth')
     with pytest.raises(RuntimeError, match='does not fit the model of its config'):

@@ -61,13 +61,6 @@ def test_means_and_deviations_in_pairs(mean, std):
         MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor', mean=mean, std=std))
 
 
-def test_channels_last_changes_the_layout_only():
-    kind = 'mlrfnet_mm.XrayDataPreprocessor'
-    plain = MODELS.build(dict(type=kind))(dict(inputs=images()))['inputs']
-    last = MODELS.build(dict(type=kind, channels_last=True))(dict(inputs=images()))['inputs']
-    assert last.is_contiguous(memory_format=torch.channels_last) and torch.equal(last, plain)
-
-
 @pytest.mark.parametrize('collate', [pseudo_collate, default_collate])
 def test_both_collate_functions(collate):
     batch = collate([dict(inputs=image, data_samples=DataSample()) for image in images()])

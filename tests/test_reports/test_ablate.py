@@ -434,6 +434,7 @@ def test_one_row_for_real(run, phantom, tmp_path):
     done = json.loads((tmp_path / 'w/resnet50/seed3/done.json').read_text())
     assert done['data']['train']['items'] == 8
     page = (tmp_path / 'out/table10_on_mlrfnet_phantom.md').read_text()
+    assert 'nothing is known about other seeds' in page
     assert '| ResNet-50 | — | 0.' in page and '| DenseNet-121 | — | not run |' in page
     assert '1 of 1 runs are done already' in run(*command).stdout
 

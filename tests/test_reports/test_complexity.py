@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.reports import complexity
 
 
@@ -97,3 +98,12 @@ def test_a_config_in_mmpretrain_s_own_style(tmp_path):
     )
     whole = complexity.measure(tmp_path / 'plain.py', size=32, runs=1).parts['total']
     assert whole[0] == 11_689_512  # torchvision's resnet18
+
+
+def test_a_config_in_this_project_s_own_scope(tmp_path):
+    cfg = read_config('mlrfnet_phantom')
+    cfg.default_scope = 'mlrfnet_mm'
+    for part in (cfg.model.neck, cfg.model.head, cfg.model.data_preprocessor):
+        part.type = part.type.removeprefix('mlrfnet_mm.')
+    cfg.dump(tmp_path / 'own.py')
+    assert complexity.measure(tmp_path / 'own.py', 64, runs=1).parts['total'][0] == 23_700_305

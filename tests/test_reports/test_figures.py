@@ -179,3 +179,14 @@ def test_the_command_draws_next_to_its_input(run, tmp_path):
     process = run(*command, 'curves', tmp_path, check=False)
     assert process.returncode == 2
     assert process.stderr.startswith('mlrfnet plot: no training log')
+
+
+def test_reliability_needs_labels_and_the_unit_of_its_calibration(tmp_path):
+    p = make()
+    plot_reliability = reliability_figure.plot_reliability
+    with pytest.raises(ValueError, match='no finding has both positive and negative labels'):
+        plot_reliability(replace(p, labels=np.zeros_like(p.labels)), None, tmp_path / 'r')
+    names = tuple(p.classes.tolist())
+    calibration = Calibration(names, 'platt', np.ones(3), np.zeros(3), 's', '', 'study')
+    with pytest.raises(ValueError, match='for each study, the predictions are of each image'):
+        plot_reliability(p, calibration, tmp_path / 'r')

@@ -51,8 +51,9 @@ def test_a_network_that_sees_the_boxes_finds_them_all():
 
 
 @pytest.fixture
-def made():
+def made(monkeypatch):
     """Boxes of three findings on images of five patients, with results at random; their tables."""
+    monkeypatch.setattr(localise, 'LEAST_PATIENTS', 1)
     rng = np.random.default_rng(0)
     names = ['Mass', 'Nodule', 'Effusion']
     boxes = [
@@ -81,6 +82,17 @@ def test_values_and_intervals_by_finding_and_over_findings(made):
         assert value(name) == pytest.approx(expected, nan_ok=True)
     expected = [means[:, m].mean(), *percentile_interval(draws[:, :, m].mean(1))]
     assert value('mean of findings') == pytest.approx(expected, nan_ok=True)
+
+
+def test_few_patients_give_no_interval(made, monkeypatch):
+    source, found, (with_intervals, _) = made
+    assert not any('No interval' in note for note in with_intervals.notes)
+    monkeypatch.setattr(localise, 'LEAST_PATIENTS', 6)
+    table, _ = localise._tables(source, dict(mrfc=found), 50, 7)
+    for record in table.records:
+        if record['group'] != 'mean of findings':
+            assert np.isnan([record['iou@0.3_low'], record['pointing_high']]).all()
+    assert table.notes[-1].startswith('No interval with fewer than 6 patients: all boxes, Effusion')
 
 
 def test_all_thresholds_and_what_is_printed(made):

@@ -76,7 +76,7 @@ def test_a_whole_run(work_dir):
             'No paper column',
             'Localisation',
             'date d',
-            'mlrfnet complexity configs/mlrfnet_phantom.py --out',
+            f'mlrfnet complexity {work_dir}/mlrfnet_phantom.py --out',
             'Research use, not for diagnosis.',
         ):
             assert expected in text
@@ -127,7 +127,7 @@ def test_an_empty_folder_says_which_commands_make_what(run, tmp_path):
     text = (tmp_path / 'report.md').read_text()
     for part, command in {
         'Curves': 'mlrfnet train',
-        'Test predictions': f'mlrfnet test configs/CONFIG.py {tmp_path} --out {tmp_path}/p',
+        'Test predictions': f'mlrfnet test CONFIG {tmp_path} --out {tmp_path}/p',
         'Validation predictions': f'{tmp_path}/val_predictions.npz --cfg-options test_dataloader',
         'Calibration': f'mlrfnet calibrate {tmp_path}/val_predictions.npz --checkpoint-dir',
         'Localisation': 'tools/localise.py',

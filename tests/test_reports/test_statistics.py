@@ -78,6 +78,7 @@ def test_areas(files, tables):
     assert f'Edema {lost[0]}' in note and 'Hernia' not in note
     assert [row['positive_patients'] for row in rows[:2]] == [2, 0]
     assert 'fewer than 10 positive or negative patients: Edema.' in ' '.join(table.notes)
+    assert 'Fewer than 50 positives, AP interval too narrow: Mass.' in table.notes
 
 
 def test_metrics_at_thresholds(files, tables):
@@ -140,3 +141,13 @@ def test_a_test_set_without_both_labels_is_refused(files):
     empty = replace(make_predictions(), labels=np.zeros((90, 3), np.float32))
     with pytest.raises(ValueError, match='so that nothing can be computed'):
         evaluate_predictions(empty)
+
+
+def test_constant_scores_are_refused_or_named():
+    p = make_predictions()
+    same = replace(p, scores=np.full_like(p.scores, 0.5))
+    with pytest.raises(ValueError, match='one and the same score in all images'):
+        evaluate_predictions(same)
+    one = replace(p, scores=changed(p.scores, (slice(None), 2), 0.5))
+    (table,) = evaluate_predictions(one, replicates=100).tables
+    assert 'One score for all images, so that an AUC says nothing: Mass.' in table.notes

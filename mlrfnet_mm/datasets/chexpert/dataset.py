@@ -82,6 +82,7 @@ class CheXpert(UncertainXrayDataset):
     METAINFO = dict(dataset='CheXpert', classes=FINDINGS, scored=SCORED)
     default_root = 'data/CheXpert'
     root_variable = 'CHEXPERT_ROOT'
+    same_images = {('select-on-valid', 'val'): 'valid'}
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROJECTION = ('CR', 'DX', 'RG')  # modalities that a chest radiograph has
 FRONTAL = ('PA', 'AP')
 GRAY = ('MONOCHROME1', 'MONOCHROME2')
-DEFLATED = b'1.2.840.10008.1.2.1.99'
+DEFLATED = '1.2.840.10008.1.2.1.99'
 MOST_INFLATED = int(2 * MEGAPIXELS * 1e6 + 64e6)  # bytes: 16 bits per pixel, and a header
 # Of JPEG (T.81, Table B.1; not C4, C8 and CC) and JPEG-LS (T.87)
 FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -71,7 +71,7 @@ def read_dicom(path: str | Path) -> DicomXray:
         raise ImportError(f"DICOM needs pip install 'mlrfnet-mm[dicom]': {error}") from error
     data = Path(path).read_bytes()
     has_preamble = is_dicom(data[:132])
-    if has_preamble and DEFLATED in data[:1024]:
+    if has_preamble:
         _check_inflated(data)
     try:
         ds = pydicom.dcmread(BytesIO(data), force=True)
@@ -96,10 +96,19 @@ def _check_inflated(data: bytes) -> None:
 
     A file of 3 MB may hold gigabytes of zeros, which pydicom inflates before it reads a tag.
     """
-    (length,) = struct.unpack('<I', data[140:144])  # of the file meta information, group 2
+    from pydicom.filereader import _read_file_meta_info, read_preamble
+
+    stream = BytesIO(data)
+    try:
+        read_preamble(stream, False)
+        syntax = _read_file_meta_info(stream).get('TransferSyntaxUID')  # leaves off behind group 2
+    except Exception as error:
+        raise damaged('the header does not parse', error) from error
+    if syntax != DEFLATED:
+        return
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        inflate.decompress(data[144 + length :], MOST_INFLATED)
+        inflate.decompress(data[stream.tell() :], MOST_INFLATED)
     except zlib.error as error:
         raise damaged('the deflated data set does not inflate', error) from error
     if inflate.unconsumed_tail:
@@ -201,8 +210,8 @@ def _gray(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
         notes.append('color, made gray: 0.299 R + 0.587 G + 0.114 B')
         return cv2.cvtColor(raw, cv2.COLOR_RGB2GRAY)
     values = apply_modality_lut(raw, ds)
-    if _has_empty_window(ds):
-        notes.append('the window has a width of 0 and is ignored')
+    if (width := _empty_window(ds)) is not None:
+        notes.append(f'the window has a width of {width:g} and is ignored')
         del ds.WindowWidth
     shown = apply_voi_lut(values, ds).astype(np.float64)
     padded = _padding(ds, raw)
@@ -216,10 +225,14 @@ def _gray(ds: 'Dataset', raw: np.ndarray, notes: list[str]) -> np.ndarray:
     return pixels
 
 
-def _has_empty_window(ds: 'Dataset') -> bool:
+def _empty_window(ds: 'Dataset') -> float | None:
+    """Width of the file's first window if it is none: PS3.3, C.11.2.1.2 and .3, asks for more."""
     widths = ds.get('WindowWidth')
     first = widths[0] if isinstance(widths, Sequence) and len(widths) else widths
-    return first is not None and not isinstance(first, Sequence) and float(first) == 0
+    if first is None or isinstance(first, Sequence):
+        return None
+    linear = ds.get('VOILUTFunction', 'LINEAR') == 'LINEAR'
+    return float(first) if (float(first) < 1 and linear) or float(first) <= 0 else None
 
 
 def _padding(ds: 'Dataset', raw: np.ndarray) -> np.ndarray:

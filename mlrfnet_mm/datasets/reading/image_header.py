@@ -107,7 +107,7 @@ def _pillow_header(data: bytes) -> tuple[tuple[int, int], str]:
         ) from None
     except UnidentifiedImageError:
         if data.startswith(TIFF):
-            return (0, 0), ''
+            raise ValueError('a TIFF of a kind that Pillow does not know; give a PNG') from None
         raise ValueError(unknown) from None
     except Exception as error:  # a header cut off within
         raise ValueError(f'{unknown}: {type(error).__name__}') from None

@@ -7,6 +7,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sklearn.metrics import roc_auc_score
 
 
@@ -51,13 +52,13 @@ def mean_defined(values: np.ndarray) -> float:
 
 def auc_table(aucs: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str = '') -> str:
     """Lay out the AUCs as text: finding, known labels, positives, AUC or the word undefined."""
-    table = Table(title=title or None, title_justify='left', box=SIMPLE_HEAD)
+    table = Table(title=Text(title) if title else None, title_justify='left', box=SIMPLE_HEAD)
     table.add_column('finding')
     for header in ('labels', 'positives', 'AUC'):
         table.add_column(header, justify='right')
     for name, auc, y in zip(classes, aucs, labels.T, strict=True):
         value = 'undefined' if np.isnan(auc) else f'{auc:.4f}'
-        table.add_row(name, f'{(~np.isnan(y)).sum():,}', f'{np.nansum(y):,.0f}', value)
+        table.add_row(Text(name), f'{(~np.isnan(y)).sum():,}', f'{np.nansum(y):,.0f}', value)
     table.add_section()
     undefined = int(np.isnan(aucs).sum())
     left_out = f' (without {undefined} undefined)' if undefined else ''

@@ -115,14 +115,16 @@ def logits(scores: np.ndarray) -> np.ndarray:
 
 
 def _within_precision(scores: np.ndarray) -> np.ndarray:
-    """Scores with 0 and 1 moved halfway to the nearest that the array holds otherwise.
+    """Scores with 0 and 1 moved halfway to the nearest that the class has otherwise.
 
     A half-precision sigmoid rounds to exactly 0 and 1: taken at their word, a single such positive
     would decide the fit.
     """
     scores = np.asarray(scores, float)
-    inner = scores[(scores > 0) & (scores < 1)]
-    return np.clip(scores, inner.min() / 2, (1 + inner.max()) / 2) if inner.size else scores
+    inside = (scores > 0) & (scores < 1)
+    low = np.min(scores, 0, initial=1, where=inside) / 2  # (K,)
+    high = (1 + np.max(scores, 0, initial=0, where=inside)) / 2
+    return np.where(inside.any(0), np.clip(scores, low, high), scores)
 
 
 def fit_calibration(

@@ -33,6 +33,7 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
         raise ValueError(
             f'{path} is not a prediction file (mlrfnet test … --out NPZ writes one): {error}'
         ) from error
+    _check_kinds(path, predictions)
     images, n = predictions.images, len(predictions.images)
     by_image = [predictions.patients, predictions.studies, predictions.views]
     shapes = [predictions.scores.shape, predictions.labels.shape]
@@ -56,6 +57,25 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
     if unit == 'study' or (unit == 'auto' and predictions.studies is not None):
         return predictions.per_study()
     return predictions
+
+
+def _check_kinds(path: str | Path, predictions: Predictions) -> None:
+    """Raise a ValueError that names the first array of another kind or number of axes."""
+    axes = dict(scores=2, labels=2, images=1, patients=1, classes=1, studies=1, views=1, scored=1)
+    kinds = dict(scores='f', labels='fiub', classes='U', scored='U')
+    for name, ndim in axes.items():
+        values = getattr(predictions, name)
+        if values is None:
+            continue
+        allowed = kinds.get(name, 'USiu')
+        if values.ndim != ndim or values.dtype.kind not in allowed:
+            raise ValueError(
+                f'{path} is not a prediction file (mlrfnet test … --out NPZ writes one): {name} is '
+                f'{values.dtype} of shape {values.shape}, and must have {ndim} axes of '
+                f'{"numbers" if ndim == 2 else "names"}'
+            )
+    if predictions.unit not in ('image', 'study'):
+        raise ValueError(f"{path}: unit must be 'image' or 'study', got {predictions.unit!r}")
 
 
 def _check_values(path: str | Path, predictions: Predictions) -> None:

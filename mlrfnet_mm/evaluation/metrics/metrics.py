@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from mmpretrain.structures import label_to_onehot
 
 from mlrfnet_mm.evaluation.areas.auc import auc_table, mean_defined, roc_auc
 from mlrfnet_mm.evaluation.files.predictions import Predictions
@@ -19,7 +20,8 @@ class MultiLabelAUC(BaseMetric):
     """AUC of every class and their mean: keys ``auc/<Class>`` and ``auc/mean``.
 
     A class with one label value only is undefined: its key is NaN, it is left out of the mean, and
-    the log names it. The table goes to the log at the end of each evaluation.
+    the log names it. The table goes to the log at the end of each evaluation. Labels are
+    ``gt_score`` (K,), 0 or 1, or the numbers of the positive classes in ``gt_label``.
 
     Args:
         out: file (``.npz``) for the :class:`~mlrfnet_mm.evaluation.Predictions`.
@@ -46,11 +48,14 @@ class MultiLabelAUC(BaseMetric):
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Keep score (K,), label (K,), path, and what is known of each sample's origin."""
         for sample in data_samples:
-            path = sample['img_path']
+            path, scores = sample['img_path'], sample['pred_score']
+            labels = sample.get('gt_score')
+            if labels is None:
+                labels = label_to_onehot(sample['gt_label'], len(scores))
             self.results.append(
                 (
-                    sample['pred_score'].float().cpu().numpy(),
-                    sample['gt_score'].float().cpu().numpy(),
+                    scores.float().cpu().numpy(),
+                    labels.float().cpu().numpy(),
                     path,
                     sample.get('image_id', Path(path).name),
                     str(sample.get('patient_id', '')),

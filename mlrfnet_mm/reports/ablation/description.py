@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlrfnet_mm import SHIPPED, config_file
+
 BASE = 'base'  # name of the base row, and of its folder
 KEYS = {
     'the file': {'title', 'base', 'rows', 'sweep'},
@@ -54,21 +56,21 @@ def read_description(folder: str | Path) -> Description:
 
     Raises:
         FileNotFoundError: no such folder or file.
-        ValueError: not in the form that ``docs/ablations.md`` describes, or rows that do not match
-            the folder's configs.
+        ValueError: not in the form that a shipped table has, or rows that do not match the folder's
+            configs.
     """
-    folder = Path(folder)
+    folder = table_folder(folder)
     file = folder / 'table.json'
-    if not file.is_file():
-        tables = {*folder.glob('*/table.json'), *folder.parent.glob('*/table.json')}
-        known = ', '.join(sorted(str(path.parent) for path in tables))
-        raise FileNotFoundError(f'no {file}; folders with a table: {known or "none near it"}')
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
         _check_keys(content, 'the file')
         base = content['base']
         _check_keys(base, 'base')
-        rows = [RowDescription(BASE, base['label'], base.get('paper', {}), folder / base['config'])]
+        rows = [
+            RowDescription(
+                BASE, base['label'], base.get('paper', {}), base_file(folder, base['config'])
+            )
+        ]
         rows += [_row(folder, name, row) for name, row in content.get('rows', {}).items()]
         sweep = content.get('sweep')
         if sweep is not None:
@@ -77,9 +79,43 @@ def read_description(folder: str | Path) -> Description:
         _check_values(description)
     except FAULTS as error:
         reason = f'no {error}' if isinstance(error, KeyError) else error
-        raise ValueError(f'{file}: {reason}; docs/ablations.md has the form') from error
+        form = _shipped() / 'table9' / 'table.json'
+        raise ValueError(f'{file}: {reason}; {form} has the form') from error
     _check_rows(file, description)
     return description
+
+
+def table_folder(folder: str | Path) -> Path:
+    """Folder of a table: a path, or the name of one that is shipped.
+
+    Raises:
+        FileNotFoundError: neither.
+    """
+    own, shipped = Path(folder), _shipped() / folder
+    if (own / 'table.json').is_file():
+        return own
+    if (shipped / 'table.json').is_file():
+        return shipped
+    tables = {*own.glob('*/table.json'), *own.parent.glob('*/table.json')}
+    near = ', '.join(sorted(str(path.parent) for path in tables))
+    names = ', '.join(sorted(path.parent.name for path in _shipped().glob('*/table.json')))
+    raise FileNotFoundError(
+        f'no {own / "table.json"}; folders with a table: {near or "none near it"}; shipped: {names}'
+    )
+
+
+def _shipped() -> Path:
+    """Folder of the tables that are shipped."""
+    return Path(config_file('mlrfnet_xray14')).parent / 'ablations'
+
+
+def base_file(folder: Path, config: str) -> Path:
+    """Where a ``_base_`` lies: ``mlrfnet_mm::NAME`` is a shipped config, else it is in the folder.
+
+    Raises:
+        FileNotFoundError: no such config is shipped.
+    """
+    return Path(config_file(config)) if config.startswith(SHIPPED) else folder / config
 
 
 def _check_keys(part: Mapping[str, Any], what: str) -> None:

@@ -8,10 +8,16 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mlrfnet_mm import config_file
 from mlrfnet_mm.engine.config_keys import differences, flatten
 from mlrfnet_mm.engine.launch import check_keys, check_validation_data, parse_options, read_config
 from mlrfnet_mm.engine.parts import set_image_size
-from mlrfnet_mm.reports.ablation.description import BASE, RowDescription, read_description
+from mlrfnet_mm.reports.ablation.description import (
+    BASE,
+    RowDescription,
+    base_file,
+    read_description,
+)
 
 SET_BY_RUN = {'randomness.seed': '--seeds', 'work_dir': '--work-dir', 'launcher': '--gpus'}
 BASE_LINE = re.compile(r"^_base_ = '([^']+)'$", re.MULTILINE)
@@ -59,7 +65,8 @@ def build_plan(
 
     Args:
         folder: with ``table.json`` and one config per row.
-        on: config to put every row over, in place of the table's base.
+        on: config, or the name of a shipped one, to put every row over, in place of the table's
+            base.
         options: ``KEY=VALUE`` as of ``--cfg-options``, over every row.
 
     Raises:
@@ -72,7 +79,7 @@ def build_plan(
     own_base = description.base.file
     base = Path(on) if on else own_base
     if not base.is_file():
-        raise FileNotFoundError(f'no config {base}')
+        base = Path(config_file(str(base)))
     plain = read_config(base)
     rows = []
     for row in description.rows:
@@ -98,7 +105,7 @@ def rebase(file: Path, own_base: Path, base: Path) -> str:
     """
     text = file.read_text(encoding='utf-8')
     found = BASE_LINE.findall(text)
-    if len(found) != 1 or (file.parent / found[0]).resolve() != own_base.resolve():
+    if len(found) != 1 or base_file(file.parent, found[0]).resolve() != own_base.resolve():
         raise ValueError(
             f"{file}: --on needs one line _base_ = '…' that names the table's base {own_base}, "
             f'got {found or "none"}'

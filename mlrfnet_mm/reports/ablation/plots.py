@@ -41,8 +41,8 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
     right.axvline(0, color=RED, linewidth=1, linestyle='--')
     left.set_yticks(range(len(rows)), [result.row.label for result in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_xlabel('mean AUC, 95 % interval; gray: each seed')
-    right.set_xlabel(f'difference to “{rows[0].row.label}”, 95 % interval (paired)')
+    left.set_xlabel('mean AUC, nominal 95 % interval; gray: each seed')
+    right.set_xlabel(f'difference to “{rows[0].row.label}”, nominal 95 % interval (paired)')
     for axes in (left, right):
         axes.grid(axis='x', alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)

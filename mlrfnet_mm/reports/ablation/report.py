@@ -140,7 +140,7 @@ def _notes(results: Results, stamp: dict[str, str | int]) -> list[str]:
         f'Ours: mean AUC over {len(results.test.classes)} classes, mean over the seeds; sd: over '
         'the seeds; difference: to the first row, paired by seed, and its sd over the seeds. '
         'Nominal 95 % intervals over test patients and training seeds: variances of both added, '
-        "Student's t (docs/ablations.md)."
+        "Student's t."
     )
     if any(len(row.seeds) == 1 for row in results.rows):
         notes.append(

@@ -15,7 +15,7 @@ from mmengine.dataset import pseudo_collate
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
 from mlrfnet_mm.datasets.transforms import read_gray
-from mlrfnet_mm.evaluation.areas.bootstrap import percentile_interval
+from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.evaluation.localisation import (
     SIZES,
@@ -27,6 +27,7 @@ from mlrfnet_mm.evaluation.localisation import (
     size_terciles,
 )
 from mlrfnet_mm.inference.heatmaps import HeatMapper, box_in_image, to_image
+from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.reports.localisation.boxed_images import BoxedImages
 from mlrfnet_mm.reports.output.tables import Record, Table
@@ -79,7 +80,7 @@ class LocalisationReport:
 def evaluate_localisation(
     loaded: LoadedModel,
     source: BoxedImages,
-    methods: Sequence[str] = ('mrfc',),
+    methods: Sequence[str] = ('score_maps',),
     layer: str | None = None,
     batch_size: int = 16,
     replicates: int = 1000,
@@ -102,12 +103,12 @@ def evaluate_localisation(
         ValueError: see :class:`~mlrfnet_mm.inference.heatmaps.HeatMapper`; a layer that no method
             has.
     """
-    if layer and all(method.startswith('mrfc') for method in methods):
-        raise ValueError(f'{", ".join(methods)}: no target layer, got {layer!r}; leave it out')
     mappers = {
-        method: HeatMapper(loaded.model, method, None if method.startswith('mrfc') else layer)
+        method: HeatMapper(loaded.model, method, layer if method in CAM_METHODS else None)
         for method in methods
     }
+    if layer and not any(method in CAM_METHODS for method in methods):
+        raise ValueError(f'{", ".join(methods)}: no target layer, got {layer!r}; leave it out')
     results: dict[str, list[Localisation]] = {method: [] for method in methods}
     examples: dict[str, Example] = {}
     for start in range(0, len(source.boxes), batch_size):
@@ -206,6 +207,8 @@ def _tables(
         means, draws = grouped_means(values, groups, patients, replicates, seed)
         rows = list(groups)
         ends = percentile_interval(draws)  # (2, G, M)
+        few = [name for name in rows if len(set(patients[groups[name]])) < LEAST_PATIENTS]
+        ends[:, [rows.index(name) for name in few]] = np.nan
         where = [rows.index(finding) for finding in findings]
         macro = percentile_interval(np.nanmean(draws[:, where], 1))
         table = [
@@ -219,7 +222,12 @@ def _tables(
                 if '_fp@' not in key:
                     record |= {f'{key}_low': float(low[m]), f'{key}_high': float(high[m])}
             records.append(record)
-    return [_short_table(source, records), _full_table(source, records)]
+    short = _short_table(source, records)
+    if few:
+        names = ', '.join(few)
+        note = f'No interval with fewer than {LEAST_PATIENTS} patients: {names}.'
+        short.notes = [*short.notes, note]
+    return [short, _full_table(source, records)]
 
 
 def _short_table(source: BoxedImages, records: list[Record]) -> Table:
@@ -229,10 +237,11 @@ def _short_table(source: BoxedImages, records: list[Record]) -> Table:
     headers |= {f'IoU > {t:g}': f'iou@{t:g}' for t in SHOWN}
     headers |= {f'IoBB > {t:g}': f'iobb@{t:g}' for t in SHOWN}
     notes = [
-        'Share of boxes that are found, with 95 % intervals by bootstrap over patients. Pointing: '
-        'the greatest value lies in the box. IoU, IoBB: some detection (a region over 60/255 or '
-        "180/255 of the map's range) meets the box so far; IoBB is the share of the detection "
-        'that lies in the box, so small detections have it easy: see the false positives.',
+        'Share of boxes that are found, with nominal 95 % intervals by bootstrap over patients. '
+        'Pointing: the greatest value lies in the box. IoU, IoBB: some detection (a region over '
+        "60/255 or 180/255 of the map's range) meets the box so far; IoBB is the share of the "
+        'detection that lies in the box, so small detections have it easy: see the false '
+        'positives.',
         "Sizes: the square root of the box's area, as a share of the image's side; terciles of "
         'these boxes.',
         *source.left_out,

@@ -11,6 +11,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlrfnet_mm.evaluation.files.whole_files import replacing
+
 # Okabe & Ito, https://jfly.uni-koeln.de/color/, without their yellow, too pale for a line on white.
 COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
 DASHES = ('-', '--', ':')
@@ -50,6 +52,8 @@ def save(figure: Figure, stem: str | Path, dpi: int = 160) -> list[Path]:
     paths = [Path(f'{stem}.png'), Path(f'{stem}.svg')]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context({'svg.hashsalt': 'mlrfnet_mm', 'svg.fonttype': 'path'}):
-        figure.savefig(paths[0], dpi=dpi)
-        figure.savefig(paths[1], metadata={'Date': None})
+        with replacing(paths[0]) as part:
+            figure.savefig(part, dpi=dpi)
+        with replacing(paths[1]) as part:
+            figure.savefig(part, metadata={'Date': None})
     return paths

@@ -38,9 +38,8 @@ class Run:
 
     def quoted(self) -> tuple[str, str]:
         """Config and folder for a command line."""
-        own = Path('configs', f'{self.config_name}.py')
-        dumped = self.folder / own.name  # mmengine's copy, as for a row of a comparison
-        config = own if own.is_file() or not dumped.is_file() else dumped
+        dumped = self.folder / f'{self.config_name}.py'  # mmengine's copy, with all options
+        config = dumped if dumped.is_file() else self.config_name
         return shlex.quote(str(config)), shlex.quote(str(self.folder))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mlrfnet_mm.engine.config_keys import differences
-from mlrfnet_mm.engine.launch import RUNNER_KEYS
+from mlrfnet_mm.engine.launch import RUNNER_KEYS, read_config
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.reports.curves import plot_curves
@@ -22,10 +22,10 @@ from mlrfnet_mm.reports.scores.roc_figure import plot_areas
 from mlrfnet_mm.reports.scores.statistics import Statistics
 
 FIGURES = 'report_files'
-# The main config of each data set: what a run's config is compared with.
+# The shipped main config of each data set: what a run's config is compared with.
 BASES = {
-    'mlrfnet_mm.ChestXray14': 'configs/mlrfnet_xray14.py',
-    'mlrfnet_mm.CheXpert': 'configs/mlrfnet_chexpert.py',
+    'mlrfnet_mm.ChestXray14': 'mlrfnet_xray14',
+    'mlrfnet_mm.CheXpert': 'mlrfnet_chexpert',
 }
 OPTIONS = {TEST: '', VAL: ' --split val'}  # of mlrfnet test
 COMPARED = RUNNER_KEYS - {'work_dir', 'launcher', 'load_from', 'resume', 'experiment_name'}
@@ -91,10 +91,12 @@ def config_section(run: Run, base: str | None) -> Section:
         section.blocks.append(Absent('The config of a training', command))
         return section
     base = base or BASES.get(run.config.train_dataloader.dataset.type)
-    if base is None or not Path(base).is_file():
-        section.blocks.append(f'Not compared: no base config {base or ""}; name one with --base.')
+    if base is None:
+        section.blocks.append(
+            'Not compared: the data set has no main config; name one with --base.'
+        )
         return section
-    records = config_difference(run.config, Config.fromfile(base))
+    records = config_difference(run.config, read_config(base))
     columns = {'key': 'key', 'base': 'base', 'run': 'run'}
     notes = [] if records else ['No difference.']
     section.blocks.append(Table('config', f'Difference to {base}', columns, records, notes))

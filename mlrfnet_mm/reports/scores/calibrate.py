@@ -79,15 +79,14 @@ def write(
             f'the predictions are of a checkpoint of SHA-256 {thresholds.checkpoint}…, and none in '
             f'{folder} is that one: {digests}'
         )
-    old = folder / 'calibration.json'
-    if old.is_file() and (found := Calibration.load(old).checkpoint) not in (
-        '',
-        thresholds.checkpoint,
-    ):
-        raise FileExistsError(
-            f'{old} is of another checkpoint ({found}…, not {thresholds.checkpoint}…): remove it '
-            'first if it is of no more use'
-        )
+    for kind, name in ((Calibration, 'calibration.json'), (Thresholds, 'thresholds.json')):
+        old = folder / name
+        found = kind.load(old).checkpoint if old.is_file() else ''
+        if found not in ('', thresholds.checkpoint):
+            raise FileExistsError(
+                f'{old} is of another checkpoint ({found}…, not {thresholds.checkpoint}…): remove '
+                'it first if it is of no more use'
+            )
     if calibration is None:
         stale = folder / 'calibration.json'
         if stale.exists():

@@ -6,7 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.evaluation import Calibration, Predictions, calibration_error, reliability_curve
+from mlrfnet_mm.evaluation import (
+    Calibration,
+    Predictions,
+    calibration_error,
+    reliability_curve,
+    roc_auc,
+)
 from mlrfnet_mm.evaluation.calibration.reliability import BINS, defined
 from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, plain, save, subplots
 
@@ -25,9 +31,20 @@ def plot_reliability(
         stem: of ``.png`` and ``.svg``.
 
     Raises:
-        ValueError: the calibration is for other classes.
+        ValueError: the calibration is for other classes, or for studies where these are images;
+            predictions in which no finding has both labels.
     """
     names = predictions.classes.tolist()
+    if np.isnan(roc_auc(predictions.scores, predictions.labels)).all():
+        raise ValueError(
+            f'{predictions.stamp}: no finding has both positive and negative labels, so that there '
+            'is nothing to draw'
+        )
+    if calibration is not None and calibration.unit != predictions.unit:
+        raise ValueError(
+            f'units differ: the calibration is for each {calibration.unit}, the predictions are of '
+            f'each {predictions.unit}; fit one with mlrfnet calibrate --unit {predictions.unit}'
+        )
     if calibration is not None and list(calibration.classes) != names:
         raise ValueError(f'classes differ: {names} and in the calibration {calibration.classes}')
     courses = [(np.asarray(predictions.scores, float), BEFORE)]

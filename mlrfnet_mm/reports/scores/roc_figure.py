@@ -98,8 +98,8 @@ def plot_areas(
         fontsize=11,
     )
     figure.supxlabel(
-        f'{what.label} with 95 % interval (bootstrap by patient); n = {unit} with the finding of '
-        f'{unit} with a known label. {NOTICE}',
+        f'{what.label} with nominal 95 % interval (bootstrap by patient); n = {unit} with the '
+        f'finding of {unit} with a known label. {NOTICE}',
         fontsize=7,
         color='#555555',
     )

@@ -94,6 +94,11 @@ def evaluate_predictions(
             f'{test.stamp}: no finding has both positive and negative labels, so that nothing can '
             'be computed'
         )
+    if not np.ptp(test.scores, axis=0).any():
+        raise ValueError(
+            f'{test.stamp}: each finding has one and the same score in all images, so that nothing '
+            'can be computed'
+        )
     shared = check_validation(test, val) if val is not None else 0
     if against is not None:
         against = aligned(test, against)
@@ -146,7 +151,7 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
     notes = [
         'Nominal 95 % intervals: by bootstrap over patients (percentiles), and by DeLong (normal), '
         'clustered by patient (Obuchowski 1997). By simulation they cover 0.93 to 0.95, with 10 to '
-        '19 positive patients about 0.89 (docs/evaluation.md).',
+        '19 positive patients about 0.89.',
         *_undefined_notes(test, aucs, lost, len(auc_draws)),
         *_few_notes(test),
     ]
@@ -171,6 +176,9 @@ def _undefined_notes(
 ) -> Iterable[str]:
     """Name what is left out, and where."""
     undefined = test.classes[np.isnan(aucs)].tolist()
+    constant = test.classes[np.ptp(test.scores, axis=0) == 0].tolist()
+    if constant:
+        yield f'One score for all images, so that an AUC says nothing: {", ".join(constant)}.'
     if undefined:
         yield f'Undefined (one label value only), left out of the mean: {", ".join(undefined)}.'
     partly = np.flatnonzero((lost > 0) & ~np.isnan(aucs))
