@@ -51,7 +51,7 @@ def rename(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     for (key, value), (name, like) in zip(weights.items(), own.items(), strict=True):
         if value.shape != like.shape or key.split('.')[-1] != name.split('.')[-1]:
             raise ValueError(
-                f'{key} {tuple(value.shape)}of the file is where {MODEL} has {name} '
+                f'{key} {tuple(value.shape)} of the file is where {MODEL} has {name} '
                 f'{tuple(like.shape)}'
             )
     return dict(zip(own, weights.values(), strict=True))
