@@ -27,13 +27,13 @@ test: $(VENV)/.done
 
 # The same project on the maintained fork of the stack, in an environment of its own.
 test-onedl: $(VENV)-onedl/.done
-	$(VENV)-onedl/bin/python $(PYTEST) tests/test_tools tests/test_engine
+	$(VENV)-onedl/bin/python $(PYTEST) tests/test_commands tests/test_engine
 
 docs: $(VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 phantom: $(VENV)/.done
-	$(BIN)/python tools/make_phantom.py --out data/phantom
+	$(BIN)/python tools/make_phantom.py
 
 $(VENV)/.done: STACK := openmmlab
 $(VENV)-onedl/.done: STACK := onedl

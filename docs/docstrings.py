@@ -1,4 +1,4 @@
-"""The docstrings' reStructuredText as Markdown, for the API pages; an unknown reference is named.
+"""The docstrings' reStructuredText as Markdown for the API pages; an unknown reference is an error.
 
 The code has Sphinx roles, simple tables, ``::`` blocks and doctests, which help() shows well;
 mkdocstrings reads Markdown. What a package exports is documented where it is defined, once.
@@ -48,7 +48,7 @@ def markdown(text: str, found: griffe.Object, paths: set[str]) -> str:
             return f'`{name}`'
         path = resolve(name, found, paths)
         shown = f'`{name.split(".")[-1]}`'
-        if path is None:
+        if path is None and name.split('.')[0] not in found.module.imports:
             log.warning('%s: nothing is called %s', found.path, name)
         return f'[{shown}][{path}]' if path else shown
 

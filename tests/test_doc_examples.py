@@ -189,7 +189,7 @@ def check_mlrfnet(words):
     command, *words = words
     assert command in COMMANDS
     module = importlib.import_module(f'mlrfnet_mm.commands.{command}')
-    args = module.parse_args(words, f'mlrfnet {command}')  # ends with exit code 2 if it cannot
+    args = module.make_parser(f'mlrfnet {command}').parse_args(words)  # else exit code 2
     if (config := getattr(args, 'config', None)) and not config.isupper():
         made = config.startswith(
             ('work_dirs/', 'my.', 'my_')

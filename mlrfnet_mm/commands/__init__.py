@@ -8,6 +8,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from traceback import extract_tb
 
 from mlrfnet_mm import require_stack
 
@@ -66,6 +68,8 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         argv: its words; by default those of the process. ``--debug`` among them, of every command,
             shows where an error comes from.
         prog: how messages call it.
+
+    An error that is not the user's keeps its traceback: it is to be reported.
     """
     # mmpretrain warns at every start that mmcv-lite has no compiled operators: none are used
     warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
@@ -75,14 +79,30 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         import_module(f'{__name__}.{name}').main([w for w in words if w != '--debug'], prog)
     except KeyboardInterrupt:
         sys.exit(f'{prog}: interrupted')
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        if '--debug' in words:
+    except Exception as error:
+        if '--debug' in words or not is_users(error):
             raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
         hint = '' if isinstance(error, ValueError | OSError) else ' (--debug shows where)'
         if isinstance(error, ImportError):
             try:
                 require_stack()
             except ImportError as why:
-                error, hint = why, ''
-        print(f'{prog}: {error}{hint}', file=sys.stderr)
+                text, hint = why, ''
+        print(f'{prog}: {" ".join(str(text).split())}{hint}', file=sys.stderr)
         sys.exit(2)
+
+
+def is_users(error: Exception) -> bool:
+    """Whether an error says what the user gave wrong, and not that the program is.
+
+    What this project refuses is a ValueError, OSError or RuntimeError, or an ImportError for an
+    extra that is not installed. What mmengine cannot build from a config is of any kind: a KeyError
+    for a part that is not there, a TypeError for an argument that it does not take.
+    """
+    if isinstance(error, ValueError | OSError | RuntimeError | ImportError):
+        return True
+    calls = [(Path(call.filename).name, call.name) for call in extract_tb(error.__traceback__)]
+    return ('build_functions.py', 'build_from_cfg') in calls or (
+        ('build_functions.py', 'build_runner_from_cfg') in calls
+    )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlrfnet_mm.commands.options import add_cfg_options
+from mlrfnet_mm.commands.options import add, at_least, new_parser
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,48 +18,47 @@ if TYPE_CHECKING:
     from mlrfnet_mm.reports.ablation import Plan, Run
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description='Train and test every row of a table with every seed, then write the table. '
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = new_parser(
+        prog,
+        'Train and test every row of a table with every seed, then write the table.\n'
         'What is done is skipped; an interrupted run goes on with the same command.',
     )
     parser.add_argument(
-        'table', help='folder of row configs with a table.json, or the name of one that is shipped'
+        'table',
+        metavar='TABLE',
+        help='folder of row configs with a table.json, or the name of one that is shipped',
     )
     parser.add_argument('--on', metavar='CONFIG', help="put every row over this config's base")
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument(
-        '--only',
+        '--seeds',
+        type=at_least(0),
         nargs='+',
-        default=[],
-        metavar='ROW',
-        help='run these rows only',
+        default=[0, 1, 2],
+        metavar='N',
+        help='of the trainings (default: 0 1 2)',
     )
-    add_cfg_options(parser)
     parser.add_argument(
-        '--work-dir', help='folder of the runs; work_dirs/ablations/TABLE by default'
+        '--only', nargs='+', default=[], metavar='ROW', help='run these rows only (default: all)'
     )
-    parser.add_argument('--gpus', type=int, default=1, metavar='N', help='processes of one run')
+    add(parser, '--cfg-options')
+    add(parser, '--work-dir', '<work_dirs/ablations/TABLE>')
+    parser.add_argument(
+        '--gpus', type=at_least(1), default=1, metavar='N', help='processes of one run (default: 1)'
+    )
     parser.add_argument('--redo', action='store_true', help='move runs on other configs aside')
-    parser.add_argument('--out', default='docs/ablations', help='folder of the written table')
-    parser.add_argument('--replicates', type=int, default=1000, help='of the bootstrap by patient')
+    add(parser, '--out-dir', 'docs/ablations')
+    add(parser, '--replicates')
     what = parser.add_mutually_exclusive_group()
-    what.add_argument('--report-only', action='store_true', help='run nothing, write the table')
+    add(what, '--no-run')
     what.add_argument('--dry-run', action='store_true', help='say what would be run')
-    args = parser.parse_args(argv)
-    for name, least in (('gpus', 1), ('replicates', 1)):
-        if getattr(args, name) < least:
-            parser.error(f'--{name} must be at least {least}, got {getattr(args, name)}')
-    if min(args.seeds) < 0:
-        parser.error(f'--seeds must be at least 0, got {min(args.seeds)}')
-    return args
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet ablate') -> None:
     """Plan, run, report; exit code 1 if a run failed."""
-    args = parse_args(argv, prog)
+    args = make_parser(prog).parse_args(argv)
     from rich.console import Console
 
     from mlrfnet_mm.reports.ablation import build_plan
@@ -88,10 +87,10 @@ def run_and_report(
         console.print('\n'.join(describe(run) for run in runs), markup=False)
         return []
     failures = []
-    if not args.report_only:
+    if not args.no_run:
         settings = Settings(args.gpus, args.redo, command)
         failures = execute(runs, settings, work, console)
-    report = write_report(plan, args.seeds, work, Path(args.out), args.replicates)
+    report = write_report(plan, args.seeds, work, Path(args.out_dir), args.replicates)
     console.print(report.text(), markup=False)
     for path in report.paths:
         console.print(f'written     {path}', markup=False)

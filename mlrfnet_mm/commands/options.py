@@ -1,30 +1,141 @@
-"""Options that several commands have in common."""
+"""The options that several commands have, each defined once: name, value, meaning.
 
-from argparse import ArgumentParser
+``docs/commands.md`` has the table of all options of all commands, and a test compares it with the
+parsers. Every command's module has ``make_parser(prog)``.
+"""
 
-
-def add_common_arguments(parser: ArgumentParser) -> None:
-    """Add the options that OpenMMLab's train and test tools have in common."""
-    parser.add_argument('config', help='config file, or the name of one that is shipped')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument('--amp', action='store_true', help='mixed precision; needs a GPU')
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load a checkpoint whose pickle may run code (only from people you trust)',
-    )
-    add_cfg_options(parser)
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], default='none')
-    # torch.distributed.launch of older torch passes this
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    RawDescriptionHelpFormatter,
+    _ActionsContainer,
+)
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 
-def add_cfg_options(parser: ArgumentParser) -> None:
-    """Add ``--cfg-options``, a list of ``KEY=VALUE``."""
-    parser.add_argument(
-        '--cfg-options',
+@cache
+def at_least(least: int) -> Callable[[str], int]:
+    """Reader of a whole number that is not below ``least``."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ArgumentTypeError(f'must be a whole number, got {text!r}') from None
+        if value < least:
+            raise ArgumentTypeError(f'must be at least {least}, got {value}')
+        return value
+
+    return number
+
+
+SHARED: dict[str, dict[str, Any]] = {
+    'config': dict(metavar='CONFIG', help='config file, or the name of one that is shipped'),
+    'checkpoint': dict(
+        metavar='CHECKPOINT',
+        help='checkpoint file, or the folder of a training: its best, else its latest',
+    ),
+    'work_dir': dict(metavar='WORK_DIR', help='folder of a training'),
+    'npz': dict(metavar='NPZ', help='predictions, what mlrfnet test --out wrote'),
+    '--out-dir': dict(metavar='DIR', help='folder of what is written'),
+    '--work-dir': dict(metavar='DIR', help='folder of logs and checkpoints'),
+    '--cfg-options': dict(
         nargs='+',
         default=[],
         metavar='KEY=VALUE',
         help='settings over those of the config, as model.head.lam="(0.5,0.3,0.3)"',
+    ),
+    '--amp': dict(action='store_true', help='mixed precision; needs a GPU'),
+    '--trust-checkpoint': dict(
+        action='store_true',
+        help='load a checkpoint whose pickle may run code (only from people you trust)',
+    ),
+    '--launcher': dict(
+        choices=['none', 'pytorch', 'slurm'], default='none', help='of several processes'
+    ),
+    '--rule': dict(
+        metavar='RULE',
+        default='youden',
+        help='how thresholds are chosen: youden, f1 or sensitivity=X',
+    ),
+    '--unit': dict(
+        choices=['auto', 'image', 'study'],
+        help='what scores are of: images, studies (maximum over their images), or auto: studies '
+        'where the file has them',
+    ),
+    '--replicates': dict(
+        type=at_least(1), default=1000, metavar='N', help='draws of the bootstrap by patient'
+    ),
+    '--seed': dict(
+        type=at_least(0),
+        default=0,
+        metavar='N',
+        help='of what is drawn: same seed, same output',
+    ),
+    '--no-run': dict(action='store_true', help='train and test nothing; write of what is there'),
+    '--method': dict(
+        metavar='METHOD',
+        help='of the heat maps: score_maps (the weighted sum of the levels), score_maps1, '
+        'score_maps2, … (one level), mrfc, mrfc1, … (the same), gradcam, gradcam++, layercam, '
+        'hirescam, xgradcam, eigengradcam, eigencam',
+    ),
+    '--layer': dict(metavar='NAME', help='target layer of the Grad-CAM family, as backbone.layer3'),
+    '--batch-size': dict(type=at_least(1), default=16, metavar='N', help='images at a time'),
+    '--device': dict(metavar='DEVICE', help='as in torch, cpu or cuda'),
+    '--size': dict(type=at_least(1), metavar='PIXELS', help='side of the images in pixels'),
+    '--workers': dict(type=at_least(1), metavar='N', help='processes'),
+}
+
+
+def new_parser(prog: str, description: str) -> ArgumentParser:
+    """A parser without guessing: an option is called by its whole name."""
+    parser = ArgumentParser(
+        prog=prog,
+        description=description,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument('--debug', action='store_true', help='show where an error comes from')
+    return parser
+
+
+def add(
+    parser: _ActionsContainer, name: str, default: str | int | None = None, **more: Any
+) -> None:
+    """Add one of ``SHARED``.
+
+    Args:
+        parser: of the command, or a group in it.
+        name: a key of ``SHARED``.
+        default: the value where the option is not given, if not the shared one. A text in angle
+            brackets is for the help alone: what the command then does.
+        more: of :meth:`ArgumentParser.add_argument`, over what is shared.
+    """
+    option = {**SHARED[name], **more}
+    if isinstance(default, str) and default.startswith('<'):
+        shown: object = default.strip('<>')
+    elif default is not None:
+        shown = option['default'] = default
+    else:
+        shown = option.get('default')
+    if shown not in (None, []):
+        option['help'] += f' (default: {shown})'
+    parser.add_argument(name, **option)
+
+
+def add_runner_options(parser: ArgumentParser) -> None:
+    """Add what OpenMMLab's train and test tools have in common but the config."""
+    add(parser, '--work-dir', "<the config's, else work_dirs/CONFIG>")
+    for name in ('--amp', '--trust-checkpoint', '--cfg-options', '--launcher'):
+        add(parser, name)
+    # torch.distributed.launch of older torch passes this
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        metavar='N',
+        help='set by older launchers (default: 0)',
     )

@@ -1,7 +1,7 @@
 """Writes the generated thorax phantom in a data set's own layout: a physics toy to try training on.
 
-mlrfnet phantom --out data/phantom
-mlrfnet phantom --layout chexpert --out data/phantom-chexpert
+mlrfnet phantom
+mlrfnet phantom --layout chexpert
 """
 
 from __future__ import annotations
@@ -10,42 +10,43 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlrfnet_mm.commands.options import add, at_least, new_parser
+
 FOLDERS = dict(chestxray14='data/phantom', chexpert='data/phantom-chexpert')
 PATIENTS = dict(chestxray14=1140, chexpert=450)
+LEAST_SIZE = 32
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def make_parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(prog, __doc__)
     parser.add_argument(
         '--layout',
         choices=list(FOLDERS),
         default='chestxray14',
-        help='whose folders and tables to write (default: %(default)s)',
+        help='whose folders and tables to write (default: chestxray14)',
     )
-    parser.add_argument('--out', type=Path, help=f'folder to write (default: {_each(FOLDERS)})')
+    add(parser, '--out-dir', f'<{_each(FOLDERS)}>')
     parser.add_argument(
         '--patients',
-        type=int,
+        type=at_least(1),
+        metavar='N',
         help=f'with 1 to 5 images or studies each (default: {_each(PATIENTS)})',
     )
-    parser.add_argument(
-        '--size', type=int, default=128, help='pixels of the shorter side (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--seed', type=int, default=0, help='same seed, same bytes (default: %(default)s)'
-    )
-    parser.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')
+    add(parser, '--size', 128)
+    add(parser, '--seed')
+    add(parser, '--workers', 2)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(prog)
     args = parser.parse_args(argv)
-    if args.out is None:
-        args.out = Path(FOLDERS[args.layout])
-    if args.patients is None:
-        args.patients = PATIENTS[args.layout]
-    for name, least in dict(patients=1, size=32, seed=0, workers=1).items():
-        if getattr(args, name) < least:
-            parser.error(f'--{name} must be at least {least}, got {getattr(args, name)}')
+    args.out_dir = Path(args.out_dir or FOLDERS[args.layout])
+    args.patients = args.patients or PATIENTS[args.layout]
+    if args.size < LEAST_SIZE:
+        parser.error(f'argument --size: must be at least {LEAST_SIZE}, got {args.size}')
     return args
 
 
@@ -56,33 +57,22 @@ def _each(defaults: Mapping[str, object]) -> str:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet phantom') -> None:
     """Writes the data set, or says that it is there already."""
     args = parse_args(argv, prog)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from mlrfnet_mm.phantom import write_chexpert_phantom, write_phantom
+    from mlrfnet_mm.reports.output.progress import progress_bar
 
     writers = dict(chestxray14=write_phantom, chexpert=write_chexpert_phantom)
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn('patients'),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
     try:
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task('phantom', total=args.patients)
+        with progress_bar('phantom', args.patients, 'patients') as bar:
             summary = writers[args.layout](
-                args.out,
+                args.out_dir,
                 patients=args.patients,
                 size=args.size,
                 seed=args.seed,
                 workers=args.workers,
-                progress=lambda patients: bar.advance(task, patients),
+                progress=bar.advance,
             )
     except KeyboardInterrupt:
         raise SystemExit(f'{prog}: interrupted; the same command goes on from here.') from None
     count = f'{summary.images:,} images of {summary.patients:,} patients'
     verb = 'wrote' if summary.written else 'nothing to do: already holds'
-    print(f'{args.out}: {verb} {count} (generated thorax phantom, seed {args.seed})')
+    print(f'{args.out_dir}: {verb} {count} (generated thorax phantom, seed {args.seed})')

@@ -1,8 +1,8 @@
-"""Predict chest X-rays: mlrfnet predict IMAGE_OR_FOLDER … --checkpoint CKPT [--heatmap].
+"""Predict chest X-rays: mlrfnet predict CHECKPOINT IMAGE_OR_FOLDER … [--heatmap].
 
 PNG, JPEG, TIFF and DICOM. Writes predictions.csv and predictions.json, and on demand heat maps, the
 image next to its highest scores, and one HTML page per study. Exit code: 0 if all files were
-predicted, 1 if some could not be read or nothing could be done. Research use, not for diagnosis.
+predicted, 1 if some could not be read, 2 if nothing could be done. Research use, not for diagnosis.
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlrfnet_mm.commands.options import add, at_least, new_parser
+
 if TYPE_CHECKING:
     from mlrfnet_mm.reports.predictions.predict_files import Outcome
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('inputs', nargs='+', metavar='IMAGE_OR_FOLDER')
-    parser.add_argument('--checkpoint', required=True, help='checkpoint file, or a work directory')
-    parser.add_argument('--config', help="config file; default: the checkpoint's own, read as data")
-    parser.add_argument('--out', metavar='DIR', default='predictions', help='default: %(default)s')
-    parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
-    parser.add_argument('--method', help='of the heat maps, see mlrfnet localise')
-    parser.add_argument('--layer', help='target layer of the Grad-CAM family')
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = new_parser(prog, __doc__)
+    add(parser, 'checkpoint')
     parser.add_argument(
-        '--top', type=int, metavar='N', help='findings to map, the most probable first (3)'
+        'inputs', nargs='+', metavar='IMAGE_OR_FOLDER', help='image files, and folders of them'
+    )
+    parser.add_argument(
+        '--config', metavar='CONFIG', help="config (default: the checkpoint's own, read as data)"
+    )
+    add(parser, '--out-dir', 'predictions')
+    parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
+    add(parser, '--method', '<mrfc where the head is MRFC, gradcam elsewhere>')
+    add(parser, '--layer', "<the backbone's last>")
+    parser.add_argument(
+        '--top',
+        type=at_least(1),
+        metavar='N',
+        help='findings to map, the most probable first (default: 3)',
     )
     parser.add_argument(
         '--scores', action='store_true', help='draw the image next to its seven highest scores'
@@ -44,22 +51,33 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         action='store_true',
         help='name and ID of DICOM files in JSON and reports; by default they are in neither',
     )
-    parser.add_argument('--batch-size', type=int, default=8)
+    add(parser, '--batch-size')
     parser.add_argument(
-        '--least-side', type=int, default=64, help='pixels of the shorter side (%(default)s)'
+        '--least-side',
+        type=at_least(1),
+        default=64,
+        metavar='PIXELS',
+        help='of the shorter side; smaller images are not read (default: 64)',
     )
     parser.add_argument(
-        '--most-aspect', type=float, default=3, help='longer by shorter side (%(default)s)'
+        '--most-aspect',
+        type=float,
+        default=3,
+        metavar='RATIO',
+        help='longer by shorter side; longer images are not read (default: 3)',
     )
-    parser.add_argument('--device', help='as in torch; default: a GPU if there is one')
-    parser.add_argument('--trust-checkpoint', action='store_true', help='see mlrfnet test')
+    add(parser, '--device', '<a GPU if there is one>')
+    add(parser, '--trust-checkpoint')
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(prog)
     args = parser.parse_args(argv)
     if not args.heatmap and (args.method or args.layer or args.top is not None):
         parser.error('--method, --layer and --top are of --heatmap: add it')
     args.top = 3 if args.top is None else args.top
-    for name in ('top', 'batch_size'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be at least 1')
     return args
 
 
@@ -78,14 +96,13 @@ def run(args: argparse.Namespace) -> tuple[Outcome, int]:
     """Load, list and predict; return the outcome and how many files were passed over."""
     # Here, so that --help and a wrong option need not wait for torch.
     from mmengine.device import get_device
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from mlrfnet_mm.inference.inferencer import CXRInferencer
     from mlrfnet_mm.inference.xray_files import Limits, list_files
+    from mlrfnet_mm.reports.output.progress import progress_bar
     from mlrfnet_mm.reports.predictions.predict_files import Options, predict_files
 
-    files, passed_over = list_files(args.inputs, args.out)
+    files, passed_over = list_files(args.inputs, args.out_dir)
     if not files:
         raise ValueError(f'no image in {", ".join(args.inputs)} ({passed_over} other files)')
     options = Options(
@@ -106,20 +123,8 @@ def run(args: argparse.Namespace) -> tuple[Outcome, int]:
         trust=args.trust_checkpoint,
         limits=Limits(args.least_side, args.most_aspect),
     )
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn('{task.fields[rate]}'),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task('images', total=len(files), rate='')
-
-        def advance(done: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, advance=done, rate=f'{speed:.1f} images/s' if speed else '')
-
-        outcome = predict_files(inferencer, files, args.out, options, advance)
+    with progress_bar('predict', len(files), 'images') as bar:
+        outcome = predict_files(inferencer, files, args.out_dir, options, bar.advance)
     for key, value in inferencer.stamp.items():
         print(f'{key:<12}{value}')
     return outcome, passed_over
@@ -136,7 +141,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet predict') -> No
     for path in outcome.written[:2]:
         print(f'written     {path}')
     if rest := outcome.written[2:]:
-        print(f'written     {len(rest)} pictures and pages in {args.out}')
+        print(f'written     {len(rest)} pictures and pages in {args.out_dir}')
     for record in errors:
         print(f'NOT READ    {record["file"]}: {record["error"]}', file=sys.stderr)
     sys.exit(1 if errors else 0)

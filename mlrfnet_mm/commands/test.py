@@ -9,26 +9,29 @@ from tempfile import NamedTemporaryFile
 from types import MethodType
 from typing import TYPE_CHECKING
 
+from mlrfnet_mm.commands.options import add, add_runner_options, new_parser
+
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """Read the command line."""
-    from mlrfnet_mm.commands.options import add_common_arguments
-
-    parser = argparse.ArgumentParser(prog=prog, description='Test a checkpoint on the test split.')
-    add_common_arguments(parser)
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = new_parser(prog, 'Test a checkpoint on the test split.')
+    add(parser, 'config')
+    add(parser, 'checkpoint')
+    add_runner_options(parser)
     parser.add_argument(
-        'checkpoint', help='checkpoint file, or a work dir: its best, else its latest checkpoint'
+        '--split',
+        metavar='NAME',
+        help="of the data set, as val for calibrate (default: the config's test split)",
     )
     parser.add_argument(
-        '--split', help="of the data set, instead of the config's test split, as val for calibrate"
+        '--out', metavar='NPZ', help='file for scores, labels and image names, ending in .npz'
     )
-    parser.add_argument('--out', metavar='NPZ', help='file for scores, labels and image names')
     parser.add_argument(
-        '--on',
+        '--data',
         metavar='CONFIG',
         help="test on this config's data instead, over the findings that both data sets have",
     )
@@ -42,12 +45,12 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         action='store_true',
         help='fold BatchNorm into the convolutions: the same scores to float rounding, sooner',
     )
-    return parser.parse_args(argv)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet test') -> None:
     """Test, and leave in order."""
-    args = parse_args(argv, prog)
+    args = make_parser(prog).parse_args(argv)
     from mlrfnet_mm.engine.launch import run_in_order
 
     run_in_order(lambda: test(args), prog)
@@ -66,8 +69,8 @@ def test(args: argparse.Namespace) -> None:
     cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
-    if args.on:
-        use_other_data(cfg, read_config(args.on), parse_options(args.cfg_options))
+    if args.data:
+        use_other_data(cfg, read_config(args.data), parse_options(args.cfg_options))
     if args.split:
         use_split(cfg, args.split)
     if args.ten_crop:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mlrfnet_mm.commands.options import add, add_runner_options, new_parser
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """Read the command line."""
-    from mlrfnet_mm.commands.options import add_common_arguments
-
-    parser = argparse.ArgumentParser(prog=prog, description='Train a model.')
-    add_common_arguments(parser)
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = new_parser(prog, 'Train a model.')
+    add(parser, 'config')
+    add_runner_options(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -29,12 +30,12 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by batch size x processes / base batch size',
     )
-    return parser.parse_args(argv)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet train') -> None:
     """Train, and leave in order."""
-    args = parse_args(argv, prog)
+    args = make_parser(prog).parse_args(argv)
     from mlrfnet_mm.engine.launch import run_in_order
 
     run_in_order(lambda: train(args), prog)

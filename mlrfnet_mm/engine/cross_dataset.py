@@ -1,4 +1,4 @@
-"""Test a checkpoint on another data set than its own (``mlrfnet test … --on OTHER_CONFIG``)."""
+"""Test a checkpoint on another data set than its own (``mlrfnet test … --data OTHER_CONFIG``)."""
 
 import copy
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ def use_other_data(cfg: Config, other: Config, options: Mapping[str, Any] | None
             one XrayGeometry, another metric than MultiLabelAUC or StudyAUC.
     """
     meta = training_data(cfg.load_from, bool(cfg.get('trust_checkpoint', False)))
-    size = copy.deepcopy(geometry_steps(cfg, '--on')[0])
+    size = copy.deepcopy(geometry_steps(cfg, '--data')[0])
     scope = other.get('default_scope')
     cfg.test_dataloader = copy.deepcopy(other.test_dataloader)
-    for step in geometry_steps(cfg, '--on', scope):
+    for step in geometry_steps(cfg, '--data', scope):
         step.clear()
         step.update(size)
     chosen = {k: v for k, v in (options or {}).items() if k.startswith('test_dataloader.')}
@@ -49,7 +49,7 @@ def use_other_data(cfg: Config, other: Config, options: Mapping[str, Any] | None
         ]
         if not shared:
             raise ValueError(
-                f'--on needs a test_evaluator of {" or ".join(k.__name__ for k in SHARED)}, '
+                f'--data needs a test_evaluator of {" or ".join(k.__name__ for k in SHARED)}, '
                 f'{other.filename} has {metric.type}'
             )
         metric.type = shared[0]

@@ -6,7 +6,8 @@ import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import combinations, product
 from pathlib import Path
@@ -40,14 +41,52 @@ RUNNER_KEYS = {
 } - {'self', 'cfg'}
 
 
+# What Python and mmengine raise at a mistake in a config: a name, a key, a type, a line.
+CONFIG_MISTAKES = (KeyError, TypeError, AttributeError, NameError, SyntaxError, IndexError)
+
+
 def read_config(name: str | Path) -> Config:
     """Read a config: a file, or the name of one that is shipped.
 
     Raises:
         FileNotFoundError: neither.
+        ValueError: not a config that can be read.
     """
-    cfg = Config.fromfile(name if Path(name).is_file() else config_file(str(name)))
+    path = name if Path(name).is_file() else config_file(str(name))
+    with naming(f'config {path}'):
+        cfg = Config.fromfile(path)
     set_image_size(cfg)
+    return cfg
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Name what a config's own mistake is in; from mmengine it comes as an error of any kind.
+
+    Raises:
+        ValueError: the mistake, after ``what``.
+    """
+    try:
+        yield
+    except CONFIG_MISTAKES as error:
+        # the text of a KeyError is in quotes
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise ValueError(f'{what}: {type(error).__name__}: {text}') from error
+
+
+def read_with_options(name: str | Path, options: Sequence[str]) -> Config:
+    """Read a config and put ``--cfg-options`` over it.
+
+    Raises:
+        FileNotFoundError: no such config.
+        ValueError: a key that no runner reads, or an option that does not fit.
+    """
+    cfg = read_config(name)
+    settings = parse_options(options)
+    check_keys(cfg, settings, str(name))
+    with naming(f'--cfg-options {" ".join(options)}'):
+        cfg.merge_from_dict(settings)
+    set_image_size(cfg, override=any(key.split('.')[0] == 'image_size' for key in settings))
     return cfg
 
 
@@ -72,16 +111,12 @@ def load_config(args: Namespace) -> Config:
         ValueError: a key that no runner reads.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = read_config(args.config)
-    options = parse_options(args.cfg_options)
-    check_keys(cfg, options, args.config)
+    cfg = read_with_options(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     # command line, then config, then a folder named after the config
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     if args.trust_checkpoint:
         cfg.trust_checkpoint = True
-    cfg.merge_from_dict(options)
-    set_image_size(cfg, override=any(key.split('.')[0] == 'image_size' for key in options))
     return cfg
 
 

@@ -31,6 +31,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
+def usable_device(name: str) -> torch.device:
+    """The device of a name, tried out.
+
+    Raises:
+        ValueError: torch does not see it here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'torch cannot use device {name!r}: {error}') from error
+    return device
+
+
 def complete_loader(loader: Mapping[str, Any]) -> dict[str, Any]:
     """Fill what a data loader's config leaves open with :func:`loader_defaults`.
 

@@ -17,6 +17,7 @@ from mlrfnet_mm.engine.checkpoint import (
     torch_load_mode,
 )
 from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.engine.machine import usable_device
 from mlrfnet_mm.engine.parts import crop_size, leaf_datasets, part_class
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.stored_config import check_types, parse_config
@@ -63,9 +64,11 @@ def load_model(
     Raises:
         FileNotFoundError: no checkpoint.
         RuntimeError: more than plain values in the file, or weights that do not fit.
-        ValueError: no config, or no names of findings, to be found; a config that is refused.
+        ValueError: no config, or no names of findings, to be found; a config that is refused;
+            a device that torch does not see.
     """
     path = Path(local_file(resolve_checkpoint(str(checkpoint))))
+    place = usable_device(device)
     if not trust:
         check_plain(str(path))
     with torch_load_mode(weights_only=not trust):
@@ -94,7 +97,7 @@ def load_model(
     )
     classes = _classes(path, dataset, cfg)
     check_classes(path, classes, getattr(model.head, 'num_classes', None))
-    return LoadedModel(model.to(device).eval(), cfg, classes, stamp, path)
+    return LoadedModel(model.to(place).eval(), cfg, classes, stamp, path)
 
 
 def check_classes(path: Path, classes: tuple[str, ...], outputs: int | None) -> None:
@@ -122,10 +125,11 @@ def check_classes(path: Path, classes: tuple[str, ...], outputs: int | None) -> 
 
 
 def _config(path: Path, meta: dict[str, Any], config: str | Path | Config | None) -> Config:
-    if isinstance(config, Config):
-        return config
     if config is not None:
-        return read_config(config)
+        cfg = config if isinstance(config, Config) else read_config(config)
+        if 'model' not in cfg or 'test_dataloader' not in cfg:
+            raise ValueError(f'config {cfg.filename} has no model or no test_dataloader')
+        return cfg
     if not isinstance(meta.get('cfg'), str):
         raise ValueError(f'{path} carries no config; give the config file (--config)')
     cfg = parse_config(meta['cfg'])

@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.engine.machine import usable_device
 from mlrfnet_mm.models.channels import build_model
 from mlrfnet_mm.reports.output.tables import Record, Table
 
@@ -90,16 +91,15 @@ def measure(config: str | Path, size: int = 224, device: str = 'cpu', runs: int 
         runs: timed passes.
 
     Raises:
-        ValueError: a size or runs below 1, a device that torch does not see.
+        ValueError: a size or runs below 1, a config without a model, a device that torch
+            does not see.
     """
     if size < 1 or runs < 1:
         raise ValueError(f'size and runs must be at least 1, got {size} and {runs}')
     cfg = read_config(config)
-    try:
-        place = torch.device(device)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'torch cannot use device {device!r}: {error}') from error
+    if 'model' not in cfg:
+        raise ValueError(f'config {config} has no model')
+    place = usable_device(device)
     scope = cfg.get('default_scope', 'mmpretrain')
     model = build_model(cfg.model, size, scope).to(place).eval()
     channels = input_channels(model)

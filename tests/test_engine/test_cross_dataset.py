@@ -47,11 +47,11 @@ def test_a_checkpoint_that_does_not_say_its_classes_is_refused(tmp_path):
 def test_other_metrics_and_pipelines_are_refused(cfg):
     strange = other()
     strange.test_evaluator = dict(type='Accuracy')
-    with pytest.raises(ValueError, match=r'--on needs a test_evaluator of .* has Accuracy'):
+    with pytest.raises(ValueError, match=r'--data needs a test_evaluator of .* has Accuracy'):
         use_other_data(cfg, strange)
     strange = other()
     strange.test_dataloader.dataset.pipeline.pop(1)
-    with pytest.raises(ValueError, match='--on needs one mlrfnet_mm.XrayGeometry'):
+    with pytest.raises(ValueError, match='--data needs one mlrfnet_mm.XrayGeometry'):
         use_other_data(cfg, strange)
 
 

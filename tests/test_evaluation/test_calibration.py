@@ -199,7 +199,7 @@ def test_no_file_and_no_json(tmp_path):
     with pytest.raises(FileNotFoundError):
         Calibration.load(tmp_path)
     (tmp_path / 'calibration.json').write_text('{')
-    with pytest.raises(ValueError, match=r'is not a JSON file.*mlrfnet calibrate writes it again'):
+    with pytest.raises(ValueError, match=r'not a JSON file.*mlrfnet calibrate writes it again'):
         Calibration.load(tmp_path)
 
 

@@ -230,7 +230,7 @@ def run_tool(monkeypatch, *args):
 
 
 def test_the_tool_writes_once(tmp_path, monkeypatch, capsys):
-    args = ['--out', tmp_path / 'new', '--patients', 2, '--size', 64, '--workers', 1]
+    args = ['--out-dir', tmp_path / 'new', '--patients', 2, '--size', 64, '--workers', 1]
     run_tool(monkeypatch, *args)
     assert 'wrote' in capsys.readouterr().out
     before = contents(tmp_path)
@@ -239,8 +239,10 @@ def test_the_tool_writes_once(tmp_path, monkeypatch, capsys):
     assert contents(tmp_path) == before
 
 
-def test_the_tool_refuses_foreign_files(tmp_path, monkeypatch):
+def test_the_tool_refuses_foreign_files(tmp_path, monkeypatch, capsys):
     (tmp_path / 'Data_Entry_2017_v2020.csv').write_text('real data')
-    with pytest.raises(SystemExit, match=r'not a generated phantom.*name another folder'):
-        run_tool(monkeypatch, '--out', tmp_path, '--patients', 2)
+    with pytest.raises(SystemExit, match='2'):
+        run_tool(monkeypatch, '--out-dir', tmp_path, '--patients', 2)
+    error = capsys.readouterr().err
+    assert 'not a generated phantom' in error and 'name another folder' in error
     assert contents(tmp_path) == {'Data_Entry_2017_v2020.csv': b'real data'}

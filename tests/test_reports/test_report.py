@@ -6,12 +6,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from builders import make_predictions, write_log
+from mmengine.config import Config
 
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.reports import paper
 from mlrfnet_mm.reports.output.page import Absent, Section, html_page
 from mlrfnet_mm.reports.output.tables import Table
 from mlrfnet_mm.reports.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
+from mlrfnet_mm.reports.run_page import sections
 from mlrfnet_mm.reports.run_page.finished_run import read_run
 from mlrfnet_mm.reports.run_page.sections import config_difference
 from mlrfnet_mm.reports.run_page.write import write_report
@@ -216,3 +218,14 @@ def test_the_config_is_that_of_the_last_training(work_dir):
     cfg.train_cfg.max_epochs = 9
     cfg.dump(work_dir / '20260102_000000/vis_data/config.py')
     assert read_run(work_dir).config.train_cfg.max_epochs == 9
+
+
+@pytest.mark.parametrize('wrap', [False, True])
+@pytest.mark.parametrize('name', ['mlrfnet_mm.ChestXray14', 'ChestXray14'])
+def test_the_main_config_of_the_data_is_found_by_what_they_are(wrap, name):
+    data = dict(type=name)
+    cfg = Config(dict(default_scope='mlrfnet_mm', train_dataloader=dict(dataset=data)))
+    if wrap:
+        cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=data)
+    assert sections._main_config(cfg) == 'mlrfnet_xray14'
+    assert sections._main_config(Config({})) is None

@@ -13,6 +13,7 @@ exactly up to 2^24. ``benchmarks/bootstrap.py`` times it against a loop over sci
 """
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -54,6 +55,7 @@ def bootstrap_areas(
     patients: np.ndarray,
     replicates: int = 1000,
     seed: int = 0,
+    progress: Callable[[], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """AUC and average precision of every class in every replicate.
 
@@ -63,6 +65,7 @@ def bootstrap_areas(
         patients: (N,) patient of each image.
         replicates: number of replicates R.
         seed: see :func:`patient_weights`.
+        progress: called when a class is done.
 
     Returns:
         (R, K) AUCs and (R, K) average precisions; NaN where the replicate holds only one label
@@ -77,11 +80,14 @@ def bootstrap_areas(
     blocks = [weights[i : i + BLOCK].T.astype(dtype, order='C') for i in starts]  # (P, BLOCK)
     auc = np.full((replicates, labels.shape[1]), np.nan)
     ap = auc.copy()
-    for k in np.flatnonzero(~undefined):
-        known = ~np.isnan(labels[:, k])
-        counts = _count(scores[known, k], labels[known, k] == 1, index[known], blocks[0])
-        for i, block in zip(starts, blocks, strict=True):
-            auc[i : i + BLOCK, k], ap[i : i + BLOCK, k] = _areas(*counts, block)
+    for k in range(labels.shape[1]):
+        if not undefined[k]:
+            known = ~np.isnan(labels[:, k])
+            counts = _count(scores[known, k], labels[known, k] == 1, index[known], blocks[0])
+            for i, block in zip(starts, blocks, strict=True):
+                auc[i : i + BLOCK, k], ap[i : i + BLOCK, k] = _areas(*counts, block)
+        if progress:
+            progress()
     return auc, ap
 
 

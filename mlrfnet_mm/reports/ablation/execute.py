@@ -14,16 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from mlrfnet_mm.reports.ablation.runs import Run, expectation, move_aside, reuse, state
+from mlrfnet_mm.reports.output.progress import progress_bar
 
 LAST_LINES = 12
 PATIENCE = 30  # seconds that a tool has to end when it is told to
@@ -64,25 +57,21 @@ def execute(runs: Sequence[Run], settings: Settings, work: Path, console: Consol
     expected = [expectation(run, settings.processes) for run in runs]
     _clear(runs, expected, settings.redo, console)
     failures = []
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
-        pending = [pair for pair in zip(runs, expected, strict=True) if state(*pair) != 'done']
-        if len(runs) > len(pending):
-            console.print(f'{len(runs) - len(pending)} of {len(runs)} runs are done already')
-        task = bar.add_task('', total=len(pending))
+    pending = [pair for pair in zip(runs, expected, strict=True) if state(*pair) != 'done']
+    if len(runs) > len(pending):
+        console.print(f'{len(runs) - len(pending)} of {len(runs)} runs are done already')
+    with progress_bar('', len(pending), 'runs', console) as bar:
         for i, (run, record) in enumerate(pending):
 
             def show(text: str, part: float, run: Run = run, i: int = i) -> None:
-                bar.update(
-                    task, description=f'{run.row} seed {run.seed}: {text}', completed=i + part
-                )
+                bar.show(f'{run.row} seed {run.seed}: {text}', i + part)
 
             try:
                 console.print(f'{run}: {_complete(run, record, settings, work, show)}')
             except ToolFailed as error:
                 failures.append(str(error))
                 console.print(str(error), markup=False, style='red')
-            bar.update(task, completed=i + 1)
+            bar.show('', i + 1)
     return failures
 
 

@@ -1,5 +1,7 @@
 """What a finished training still lacks for its page, run one command after the other."""
 
+import csv
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +9,9 @@ from pathlib import Path
 
 from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
 from mlrfnet_mm.engine.parts import is_part, leaf_datasets
+from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
+from mlrfnet_mm.evaluation.files.pairing import load_predictions
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run, read_run
 
 
@@ -23,7 +27,7 @@ def complete(work_dir: str | Path, show: Callable[[str], None]) -> list[str]:
     """
     failed = []
     for words in _missing(Path(work_dir)):
-        command = ' '.join(['mlrfnet', *words])
+        command = shlex.join(['mlrfnet', *words])
         show(command)
         if subprocess.run([sys.executable, '-m', 'mlrfnet_mm', *words]).returncode:
             failed.append(command)
@@ -33,29 +37,49 @@ def complete(work_dir: str | Path, show: Callable[[str], None]) -> list[str]:
 def _missing(folder: Path) -> Iterator[list[str]]:
     """Commands in their order; each is decided when those before it have run."""
     run = read_run(folder)
+    if run.config_file is None:
+        return
     try:
-        checkpoint = resolve_checkpoint(str(folder))
+        best = resolve_checkpoint(str(folder))
     except FileNotFoundError:
         return
-    config = next(iter(sorted(folder.glob('*.py'))), None)
-    if config is None or run.config is None:
-        return
+    config, out = str(run.config_file), ['--out-dir', str(folder)]
+    # predictions of another checkpoint of the folder were asked for: theirs is the page
+    digests = {checkpoint_digest(path): str(path) for path in sorted(folder.glob('*.pth'))}
+    test = run.predictions[TEST]
+    checkpoint = digests.get(test.checkpoint, best) if test else best
     digest = checkpoint_digest(checkpoint)
     for name, split in ((TEST, []), (VAL, ['--split', 'val'])):
         predictions = run.predictions[name]
         if predictions is None or predictions.checkpoint not in ('', digest):
-            out = ['--out', str(folder / name), '--work-dir', str(folder / 'test')]
-            yield ['test', str(config), checkpoint, *out, *split]
-    calibration = folder / 'calibration.json'
-    if (folder / VAL).is_file() and (
-        not calibration.is_file() or calibration.stat().st_mtime < (folder / VAL).stat().st_mtime
-    ):
-        test = ['--test', str(folder / TEST)] if (folder / TEST).is_file() else []
-        yield ['calibrate', str(folder / VAL), '--checkpoint-dir', str(folder), *test]
+            files = ['--out', str(folder / name), '--work-dir', str(folder / 'test')]
+            yield ['test', config, checkpoint, *files, *split]
+    if (folder / VAL).is_file() and not _calibrated(folder):
+        on_test = ['--test', str(folder / TEST)] if (folder / TEST).is_file() else []
+        yield ['calibrate', str(folder), str(folder / VAL), *on_test]
     if not (folder / 'complexity.csv').is_file():
-        yield ['complexity', str(config), '--out', str(folder)]
-    if not (folder / 'localisation.csv').is_file() and _has_boxes(run):
-        yield ['localise', str(config), checkpoint, '--out', str(folder)]
+        yield ['complexity', config, *out]
+    if _has_boxes(run) and not _localised(folder, digest):
+        yield ['localise', config, checkpoint, *out]
+
+
+def _calibrated(folder: Path) -> bool:
+    """Whether calibration or thresholds of the validation predictions' checkpoint are there."""
+    digest = load_predictions(folder / VAL).checkpoint
+    if (folder / 'calibration.json').is_file():
+        return Calibration.load(folder).checkpoint == digest
+    if (folder / 'thresholds.json').is_file():  # on scores: nothing else was asked for
+        return Thresholds.load(folder).checkpoint == digest
+    return False
+
+
+def _localised(folder: Path, digest: str) -> bool:
+    """Whether heat map scores of a checkpoint are there."""
+    path = folder / 'localisation.csv'
+    if not path.is_file():
+        return False
+    with path.open(newline='', encoding='utf-8') as file:
+        return next(csv.DictReader(file), {}).get('sha256') == digest
 
 
 def _has_boxes(run: Run) -> bool:

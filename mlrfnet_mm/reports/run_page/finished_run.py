@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
 
@@ -20,13 +21,15 @@ class Run:
     Attributes:
         folder: the directory.
         config: of the last training.
-        config_name: its name, for commands.
+        config_name: its name.
+        config_file: the copy of it in the directory, with the options of the training.
         predictions: ``TEST`` and ``VAL`` → predictions by image.
     """
 
     folder: Path
     config: Config | None
     config_name: str
+    config_file: Path | None
     predictions: Mapping[str, Predictions | None]
 
     def scored(self, name: str) -> Predictions | None:
@@ -38,9 +41,7 @@ class Run:
 
     def quoted(self) -> tuple[str, str]:
         """Config and folder for a command line."""
-        dumped = self.folder / f'{self.config_name}.py'  # mmengine's copy, with all options
-        config = dumped if dumped.is_file() else self.config_name
-        return shlex.quote(str(config)), shlex.quote(str(self.folder))
+        return shlex.quote(str(self.config_file or 'CONFIG')), shlex.quote(str(self.folder))
 
 
 def read_run(folder: str | Path) -> Run:
@@ -48,20 +49,24 @@ def read_run(folder: str | Path) -> Run:
 
     Raises:
         NotADirectoryError: no such folder.
-        ValueError: a broken prediction file.
+        ValueError: a broken prediction file or config.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f'no work directory {folder.absolute()}')
     logs = sorted(folder.glob('*/vis_data/scalars.json'))
-    dumped = logs[-1].parent / 'config.py' if logs else None
-    config = Config.fromfile(dumped) if dumped and dumped.is_file() else None
-    names = sorted(path.stem for path in folder.glob('*.py'))
+    logged = logs[-1].parent / 'config.py' if logs else None
+    logged = logged if logged and logged.is_file() else None
+    named = next(iter(sorted(folder.glob('*.py'))), None)
+    # a later test in the folder writes the named copy again, with its own options
+    same = named and logged and named.read_bytes() == logged.read_bytes()
     predictions = {
         name: load_predictions(folder / name) if (folder / name).is_file() else None
         for name in (TEST, VAL)
     }
-    return Run(folder, config, names[0] if names else 'CONFIG', predictions)
+    config = read_config(logged) if logged else None
+    name = named.stem if named else 'CONFIG'
+    return Run(folder, config, name, named if same else logged, predictions)
 
 
 def test_command(run: Run, out: str, options: str = '') -> str:

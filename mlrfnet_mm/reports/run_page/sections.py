@@ -2,13 +2,16 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 
+from mlrfnet_mm.datasets import ChestXray14, CheXpert
 from mlrfnet_mm.engine.config_keys import differences
 from mlrfnet_mm.engine.launch import RUNNER_KEYS, read_config
+from mlrfnet_mm.engine.parts import is_part, leaf_datasets
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.reports.curves import plot_curves
@@ -23,10 +26,7 @@ from mlrfnet_mm.reports.scores.statistics import Statistics
 
 FIGURES = 'report_files'
 # The shipped main config of each data set: what a run's config is compared with.
-BASES = {
-    'mlrfnet_mm.ChestXray14': 'mlrfnet_xray14',
-    'mlrfnet_mm.CheXpert': 'mlrfnet_chexpert',
-}
+BASES = {ChestXray14: 'mlrfnet_xray14', CheXpert: 'mlrfnet_chexpert'}
 OPTIONS = {TEST: '', VAL: ' --split val'}  # of mlrfnet test
 COMPARED = RUNNER_KEYS - {'work_dir', 'launcher', 'load_from', 'resume', 'experiment_name'}
 
@@ -83,6 +83,16 @@ def _shown(value: object) -> str:
     return '–' if value is ... else repr(value)
 
 
+def _main_config(config: Config) -> str | None:
+    """Name of the main config of the data that a run was trained on; None for other data."""
+    scope = config.get('default_scope')
+    for data in leaf_datasets((config.get('train_dataloader') or {}).get('dataset')):
+        for kind, name in BASES.items():
+            if isinstance(data, Mapping) and is_part(DATASETS, data.get('type'), scope, kind):
+                return name
+    return None
+
+
 def config_section(run: Run, base: str | None) -> Section:
     """Keys in which the config differs from its base."""
     section = Section('Config')
@@ -90,10 +100,10 @@ def config_section(run: Run, base: str | None) -> Section:
         command = f'mlrfnet train {run.quoted()[0]}'
         section.blocks.append(Absent('The config of a training', command))
         return section
-    base = base or BASES.get(run.config.train_dataloader.dataset.type)
+    base = base or _main_config(run.config)
     if base is None:
         section.blocks.append(
-            'Not compared: the data set has no main config; name one with --base.'
+            'Not compared: the data set has no main config here; name one with --base.'
         )
         return section
     records = config_difference(run.config, read_config(base))
@@ -165,8 +175,7 @@ def calibration_section(run: Run) -> Section:
     test, val = run.predictions[TEST], run.predictions[VAL]  # by image, as predictions are made
     if test is None or val is None or two_checkpoints(test, val) or not file.is_file():
         folder = run.quoted()[1]
-        command = f'mlrfnet calibrate {folder}/{VAL} --checkpoint-dir {folder}'
-        command += f' --test {folder}/{TEST}'
+        command = f'mlrfnet calibrate {folder} {folder}/{VAL} --test {folder}/{TEST}'
         section.blocks.append(Absent('Calibration', command))
         return section
     calibration = Calibration.load(file)

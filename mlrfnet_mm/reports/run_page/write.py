@@ -51,7 +51,7 @@ def write_report(
         thresholds_section(run, statistics),
         calibration_section(run),
         csv_section(run, 'Localisation', 'localisation.csv', 'mlrfnet localise {} {}'),
-        csv_section(run, 'Complexity', 'complexity.csv', 'mlrfnet complexity {} --out {}'),
+        csv_section(run, 'Complexity', 'complexity.csv', 'mlrfnet complexity {} --out-dir {}'),
     ]
     title = f'Report of {run.folder.absolute().name}'
     pages = {

@@ -1,6 +1,6 @@
 """Statistics of saved predictions: what ``mlrfnet evaluate`` prints and writes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -70,6 +70,7 @@ def evaluate_predictions(
     replicates: int = 1000,
     seed: int = 0,
     files: Mapping[str, str] | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> Statistics:
     """AUC and average precision with intervals; thresholds and a second model if they are given.
 
@@ -82,6 +83,7 @@ def evaluate_predictions(
         replicates: of the bootstrap by patient.
         seed: of the bootstrap; all tables use the same replicates.
         files: names of the files, for the stamp.
+        progress: called when the bootstrap of a class of one of the models is done.
 
     Raises:
         ValueError: files that do not belong together, too few replicates, and
@@ -102,7 +104,7 @@ def evaluate_predictions(
     shared = check_validation(test, val) if val is not None else 0
     if against is not None:
         against = aligned(test, against)
-    draws = bootstrap_areas(test.scores, test.labels, test.patients, replicates, seed)
+    draws = bootstrap_areas(test.scores, test.labels, test.patients, replicates, seed, progress)
     tables = [_auc_table(test, *draws)]
     if val is not None or choose_on_test:
         tables.append(_threshold_table(test, val, rule, choose_on_test, replicates, seed))
@@ -110,7 +112,7 @@ def evaluate_predictions(
             note = f'{shared:,} patients of the test set are in validation too, by other images.'
             tables[-1].notes = [*tables[-1].notes, note]
     if against is not None:
-        tables.append(_paired_table(test, against, draws[0], replicates, seed))
+        tables.append(_paired_table(test, against, draws[0], replicates, seed, progress))
     stamp: dict[str, str | int] = dict(
         zip(('dataset', 'protocol', 'split'), split_stamp(test.stamp), strict=True),
         **{UNITS[test.unit]: len(test.images)},
@@ -240,11 +242,17 @@ def _threshold_table(
 
 
 def _paired_table(
-    first: Predictions, second: Predictions, draws: np.ndarray, replicates: int, seed: int
+    first: Predictions,
+    second: Predictions,
+    draws: np.ndarray,
+    replicates: int,
+    seed: int,
+    progress: Callable[[], None] | None,
 ) -> Table:
     """Differences of two models' AUCs on the same images and the same replicates."""
     aucs = [roc_auc(p.scores, p.labels) for p in (first, second)]
-    others, _ = bootstrap_areas(second.scores, second.labels, second.patients, replicates, seed)
+    parts = second.scores, second.labels, second.patients
+    others, _ = bootstrap_areas(*parts, replicates, seed, progress)
     gaps = draws - others
     ends, p_bootstrap = percentile_interval(gaps), bootstrap_p(gaps)
     p_delong = delong_test(first.scores, second.scores, first.labels, first.patients)

@@ -1,0 +1,52 @@
+"""Pictures inside a page, at a size that a page can be sent at."""
+
+import base64
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+MOST = 1_900_000  # bytes of all pictures: 2.5 MB as text, which leaves a page below 3 MB
+QUALITY = 85  # of WebP: lines and letters stay clean
+STEP = 0.8
+
+
+def data_uris(paths: Sequence[Path], most: int = MOST) -> dict[Path, str]:
+    """Pictures as addresses that hold them, so that the page needs no other file.
+
+    A picture stays as it is where all fit; else the larger ones are made smaller, WebP first, then
+    with fewer pixels.
+
+    Args:
+        paths: PNG files.
+        most: bytes of all.
+    """
+    sizes = {path: path.stat().st_size for path in paths}
+    uris, left = {}, most
+    for i, path in enumerate(sorted(sizes, key=sizes.__getitem__)):
+        share = left // (len(sizes) - i)  # what smaller ones leave goes to the larger ones
+        kind, data = ('png', path.read_bytes()) if sizes[path] <= share else shrunk(path, share)
+        left -= len(data)
+        uris[path] = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
+    return uris
+
+
+def shrunk(path: Path, most: int) -> tuple[str, bytes]:
+    """A picture as WebP of at most so many bytes: its kind and itself.
+
+    Raises:
+        ValueError: not even a picture of a few pixels is that small.
+    """
+    with Image.open(path) as file:
+        picture = file.convert('RGB')
+    width, height = picture.size
+    while min(width, height) >= 8:
+        out = BytesIO()
+        picture.resize((width, height), Image.Resampling.LANCZOS).save(
+            out, 'WEBP', quality=QUALITY, method=6
+        )
+        if out.tell() <= most:
+            return 'webp', out.getvalue()
+        width, height = int(width * STEP), int(height * STEP)
+    raise ValueError(f'{path} does not fit into {most} bytes')
