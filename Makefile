@@ -1,5 +1,6 @@
 # make train   set up, then train and test: on ChestX-ray14 if it is there, else on a generated phantom
 # make test    set up, then lint, types and tests
+# make docs    set up, then build the pages into build/site
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ XRAY14 := $(or $(XRAY14_ROOT),$(wildcard data/ChestX-ray14))
 CONFIG ?= $(if $(XRAY14),configs/mlrfnet_xray14.py,configs/mlrfnet_phantom.py)
 WORK_DIR ?= work_dirs/$(basename $(notdir $(CONFIG)))
 
-.PHONY: train test test-onedl phantom
+.PHONY: train test test-onedl docs phantom
 .DELETE_ON_ERROR:
 
 train: $(VENV)/.done $(if $(findstring phantom,$(CONFIG)),phantom)
@@ -27,6 +28,9 @@ test: $(VENV)/.done
 # The same project on the maintained fork of the stack, in an environment of its own.
 test-onedl: $(VENV)-onedl/.done
 	$(VENV)-onedl/bin/python $(PYTEST) tests/test_commands tests/test_engine
+
+docs: $(VENV)/.done
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 phantom: $(VENV)/.done
 	$(BIN)/python tools/make_phantom.py

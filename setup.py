@@ -70,8 +70,9 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
+        'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'dev': [
-            'mlrfnet-mm[cam,dicom,lite0]',
+            'mlrfnet-mm[cam,dicom,docs,lite0]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',

@@ -22,7 +22,7 @@ def write_files(folder: Path) -> None:
 
 
 def write_images(folder: Path, n: int, levels: int = 256) -> list[str]:
-    """Write ``n`` grey images of 64 x 64 with values below ``levels``; return their names."""
+    """Write ``n`` gray images of 64 x 64 with values below ``levels``; return their names."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     names = [f'{i:02}.png' for i in range(n)]

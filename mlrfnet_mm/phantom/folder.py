@@ -53,8 +53,8 @@ def write_folder(
     """Writes the data set under a folder, or finds it there already.
 
     `phantom.json`, written last, marks a finished set and holds its parameters. Until then
-    `phantom.partial.jsonl` does: its first line holds the parameters, each further one a patient
-    whose images are written, so that a second call goes on where the first was interrupted.
+    `phantom.partial.jsonl` does: its first line holds the parameters, each further one holds a
+    patient whose images are written, so that a second call goes on where the first was interrupted.
 
     Args:
         out: folder; must be new, empty, or hold a phantom of the same parameters.

@@ -77,7 +77,7 @@ def phantom(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def real_folder(tmp_path_factory):
-    """The real tables with a folder a patient: as much of the images as the class looks at."""
+    """The real tables with one folder per patient: as much of the images as the class looks at."""
     root = tmp_path_factory.mktemp('real') / 'CheXpert-v1.0-small'
     root.mkdir()
     for name in ('train.csv.gz', 'valid.csv'):
