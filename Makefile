@@ -1,5 +1,6 @@
 # make train   set up, then train and test: on ChestX-ray14 if it is there, else on a generated phantom
 # make test    set up, then lint, types and tests
+# make test-wheel   build the wheel and use it on both stacks, in an empty folder
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ XRAY14 := $(or $(XRAY14_ROOT),$(wildcard data/ChestX-ray14))
 CONFIG ?= $(if $(XRAY14),configs/mlrfnet_xray14.py,configs/mlrfnet_phantom.py)
 WORK_DIR ?= work_dirs/$(basename $(notdir $(CONFIG)))
 
-.PHONY: train test test-onedl phantom
+.PHONY: train test test-onedl test-wheel phantom
 .DELETE_ON_ERROR:
 
 train: $(VENV)/.done $(if $(findstring phantom,$(CONFIG)),phantom)
@@ -26,14 +27,18 @@ test: $(VENV)/.done
 
 # The same project on the maintained fork of the stack, in an environment of its own.
 test-onedl: $(VENV)-onedl/.done
-	$(VENV)-onedl/bin/python $(PYTEST) tests/test_tools tests/test_engine
+	$(VENV)-onedl/bin/python $(PYTEST) tests/test_commands tests/test_engine tests/test_other_projects
+
+# The built wheel by pip, without the checkout, on either stack.
+test-wheel: $(VENV)/.done $(VENV)-onedl/.done
+	bash tests/wheel.sh $(VENV) $(VENV)-onedl
 
 phantom: $(VENV)/.done
 	$(BIN)/python tools/make_phantom.py --out data/phantom
 
-$(VENV)/.done: STACK := openmmlab
-$(VENV)-onedl/.done: STACK := onedl
+$(VENV)/.done: EXTRAS := openmmlab,dev
+$(VENV)-onedl/.done: EXTRAS := onedl,dev,other-projects
 $(VENV)/.done $(VENV)-onedl/.done: setup.py constraints.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install -q -c constraints.txt -e '.[$(STACK),dev]'
+	$(@D)/bin/pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
