@@ -1,6 +1,7 @@
 # make train   set up, then train and test: on ChestX-ray14 if it is there, else on a generated phantom
 # make test    set up, then lint, types and tests
 # make docs    set up, then build the pages into build/site
+# make test-wheel   build the wheel and use it on both stacks, in an empty folder
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ XRAY14 := $(or $(XRAY14_ROOT),$(wildcard data/ChestX-ray14))
 CONFIG ?= $(if $(XRAY14),configs/mlrfnet_xray14.py,configs/mlrfnet_phantom.py)
 WORK_DIR ?= work_dirs/$(basename $(notdir $(CONFIG)))
 
-.PHONY: train test test-onedl docs phantom
+.PHONY: train test test-onedl test-wheel docs phantom
 .DELETE_ON_ERROR:
 
 train: $(VENV)/.done $(if $(findstring phantom,$(CONFIG)),phantom)
@@ -27,7 +28,11 @@ test: $(VENV)/.done
 
 # The same project on the maintained fork of the stack, in an environment of its own.
 test-onedl: $(VENV)-onedl/.done
-	$(VENV)-onedl/bin/python $(PYTEST) tests/test_commands tests/test_engine
+	$(VENV)-onedl/bin/python $(PYTEST) tests/test_commands tests/test_engine tests/test_other_projects
+
+# The built wheel by pip, without the checkout, on either stack.
+test-wheel: $(VENV)/.done $(VENV)-onedl/.done
+	bash tests/wheel.sh $(VENV) $(VENV)-onedl
 
 docs: $(VENV)/.done
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -35,9 +40,9 @@ docs: $(VENV)/.done
 phantom: $(VENV)/.done
 	$(BIN)/python tools/make_phantom.py
 
-$(VENV)/.done: STACK := openmmlab
-$(VENV)-onedl/.done: STACK := onedl
+$(VENV)/.done: EXTRAS := openmmlab,dev
+$(VENV)-onedl/.done: EXTRAS := onedl,dev,other-projects
 $(VENV)/.done $(VENV)-onedl/.done: setup.py constraints.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install -q -c constraints.txt -e '.[$(STACK),dev]'
+	$(@D)/bin/pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@

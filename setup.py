@@ -13,16 +13,18 @@ TORCH = ['torch>=2.1', 'torchvision', 'timm>=1.0.9']  # of either stack
 
 
 class BuildWithConfigs(build_py):
-    """Ships the configs where OpenMMLab's packages have theirs: ``mlrfnet_mm/.mim/configs``."""
+    """Ships what mim and mmengine.hub look for where OpenMMLab's packages have it, in ``.mim``."""
 
     def run(self) -> None:
-        """Copy them next to the modules; an editable install reads the checkout's own."""
+        """Copy it next to the modules; an editable install reads the checkout's own."""
         super().run()
         if not getattr(self, 'editable_mode', False):
-            target = Path(self.build_lib, 'mlrfnet_mm', '.mim', 'configs')
+            target = Path(self.build_lib, 'mlrfnet_mm', '.mim')
             shutil.rmtree(target, ignore_errors=True)
-            leave = shutil.ignore_patterns('__pycache__')
-            shutil.copytree(HERE / 'configs', target, ignore=leave)
+            for folder in ('configs', 'tools'):
+                leave = shutil.ignore_patterns('__pycache__')
+                shutil.copytree(HERE / folder, target / folder, ignore=leave)
+            shutil.copy2(HERE / 'model-index.yml', target)
 
 
 setup(
@@ -37,7 +39,7 @@ setup(
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['mlrfnet = mlrfnet_mm.commands:main']},
     python_requires='>=3.10',
-    classifiers=['Operating System :: POSIX', 'License :: OSI Approved :: Apache Software License'],
+    classifiers=['Operating System :: POSIX'],
     install_requires=[
         'safetensors',
         'filelock',
@@ -71,6 +73,7 @@ setup(
             'pylibjpeg-rle',
         ],
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
+        'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
             'mlrfnet-mm[cam,dicom,docs,lite0]',
             'pyjpegls',  # writes JPEG-LS for the tests

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from builders import make_predictions
 from conftest import ROOT
 
 BUILD = """
@@ -28,20 +29,86 @@ def test_parts_build_without_an_import(package, run, tmp_path):
     assert [line for line in output.splitlines() if line][-len(PARTS) :] == [p[2] for p in PARTS]
 
 
-def test_import_without_a_stack_says_which_to_install(run, tmp_path):
-    # a Python that sees the project but no site-packages
-    run(
-        sys.executable,
-        '-S',
-        '-c',
-        'import mlrfnet_mm',
-        cwd=tmp_path,
-        env=dict(PYTHONPATH=str(ROOT)),
-    )
-    process = run(
-        sys.executable, '-S', '-c', 'import mlrfnet_mm.registry', cwd=tmp_path, check=False,
-        env=dict(PYTHONPATH=str(ROOT)),
-    )  # fmt: skip
-    assert 'mmengine, mmcv, mmpretrain cannot be found' in process.stderr
-    assert "'mlrfnet-mm[openmmlab]'" in process.stderr
-    assert "'mlrfnet-mm[onedl]'" in process.stderr
+# A Python that has the base dependencies and no stack: the finders do not find it.
+WITHOUT = """
+import sys
+GONE = {'torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmpretrain'}
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split('.')[0] in GONE else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+"""
+PARTS_ASKED_FOR = [
+    'import mlrfnet_mm.registry',
+    'from mlrfnet_mm import CXRInferencer',
+    'from mlrfnet_mm.models import ECANeck',
+    'from mlrfnet_mm.models.necks import ECANeck',
+    'import mlrfnet_mm.datasets',
+    'import mlrfnet_mm.engine',
+    'import mlrfnet_mm.inference',
+    'import mlrfnet_mm.phantom',
+    'import mlrfnet_mm.evaluation.metrics',
+    'import mlrfnet_mm.reports.ablation',
+    'import mlrfnet_mm.reports.run_page',
+    'import mlrfnet_mm.reports.localisation',
+]
+COMMANDS = [
+    'train mlrfnet_phantom',
+    'test mlrfnet_phantom .',
+    'predict . --checkpoint .',
+    'report .',
+    'ablate table9',
+    'phantom',
+    'complexity mlrfnet_phantom',
+    'localise mlrfnet_phantom .',
+    'prepare chestxray14 --out x',
+]
+EVALUATE = """
+from mlrfnet_mm.commands import main
+main(['evaluate', 'p.npz', '--replicates', '100'])
+"""
+ASK = """
+for line in sys.argv[1:]:
+    try:
+        exec(line)
+        print('no error')
+    except ImportError as error:
+        print(error)
+"""
+CALL = """
+from mlrfnet_mm.commands import main
+for line in sys.argv[1:]:
+    try:
+        main(line.split())
+        print('no error')
+    except SystemExit as stop:
+        assert stop.code == 2, (line, stop.code)
+"""
+
+
+def test_a_part_without_a_stack_says_which_to_install(run, tmp_path):
+    path = dict(PYTHONPATH=str(ROOT))
+    lines = run(
+        sys.executable, '-c', WITHOUT + ASK, *PARTS_ASKED_FOR, cwd=tmp_path, env=path
+    ).stdout.splitlines()
+    for ask, line in zip(PARTS_ASKED_FOR, lines, strict=True):
+        assert 'torch, mmengine, mmcv, mmpretrain cannot be found' in line, ask
+        assert "'mlrfnet-mm[openmmlab]'" in line and "'mlrfnet-mm[onedl]'" in line
+
+
+def test_a_command_without_a_stack_says_which_to_install(run, tmp_path):
+    path = dict(PYTHONPATH=str(ROOT))
+    process = run(sys.executable, '-c', WITHOUT + CALL, *COMMANDS, cwd=tmp_path, env=path)
+    for command, line in zip(COMMANDS, process.stderr.splitlines(), strict=True):
+        assert line.startswith(f'mlrfnet {command.split()[0]}: '), line
+        assert "'mlrfnet-mm[openmmlab]'" in line and "'mlrfnet-mm[onedl]'" in line
+    assert not process.stdout
+
+
+def test_statistics_without_a_stack(run, tmp_path):
+    make_predictions().save(tmp_path / 'p.npz')
+    path = dict(PYTHONPATH=str(ROOT))
+    printed = run(sys.executable, '-c', WITHOUT + EVALUATE, cwd=tmp_path, env=path).stdout
+    assert 'mean' in printed

@@ -1,10 +1,7 @@
-"""The command ``mlrfnet``: quick to answer, the same from everywhere, also out of a wheel."""
+"""The command ``mlrfnet``: quick to answer, the same from everywhere."""
 
 import re
-import shutil
-import subprocess
 import sys
-import zipfile
 
 import pytest
 from builders import make_predictions
@@ -88,54 +85,3 @@ def test_shipped_configs_by_name():
     )
     with pytest.raises(FileNotFoundError, match=r"no config 'nothing': .*mlrfnet_phantom"):
         mlrfnet_mm.config_file('nothing')
-
-
-@pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    """The project as pip installs it, in a folder of its own, and an empty folder to work in."""
-    source = tmp_path_factory.mktemp('source')
-    for name in ('mlrfnet_mm', 'configs'):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('setup.py', 'README.md', 'pyproject.toml', 'MANIFEST.in', 'LICENSE'):
-        shutil.copy2(ROOT / name, source)
-    command = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation']
-    built = subprocess.run(
-        [*command, '--wheel-dir', source / 'out', '.'], cwd=source, capture_output=True, text=True
-    )
-    if 'No module named' in built.stderr:
-        pytest.skip('setuptools is not installed')
-    assert not built.returncode, built.stderr
-    (path,) = (source / 'out').glob('*.whl')
-    with zipfile.ZipFile(path) as file:
-        file.extractall(source / 'site')
-    return source / 'site'
-
-
-def test_a_wheel_has_every_config(wheel):
-    shipped = wheel / 'mlrfnet_mm/.mim/configs'
-    expected = {p.relative_to(ROOT / 'configs') for p in (ROOT / 'configs').rglob('*.*')}
-    found = {p.relative_to(shipped) for p in shipped.rglob('*.*')}
-    assert found == {path for path in expected if '__pycache__' not in path.parts}
-    assert 'mlrfnet=mlrfnet_mm.commands:main' in next(
-        wheel.glob('*.dist-info/entry_points.txt')
-    ).read_text().replace(' ', '')
-
-
-def test_a_wheel_trains_in_an_empty_folder(wheel, run, tmp_path):
-    """Phantom, training, test and prediction without a checkout."""
-
-    def mlrfnet(*words):
-        env = dict(PYTHONPATH=str(wheel))
-        return run(sys.executable, '-m', 'mlrfnet_mm', *words, cwd=tmp_path, env=env).stdout
-
-    mlrfnet('phantom', '--patients', 40, '--size', 40, '--workers', 1)
-    options = ['image_size=32', 'train_cfg.max_epochs=1', 'model.backbone.depth=50']
-    options += [f'{part}_dataloader.{key}' for part in ('train', 'val', 'test')
-                for key in ('dataset.indices=8', 'batch_size=4', 'num_workers=0')]  # fmt: skip
-    mlrfnet('train', 'mlrfnet_phantom', '--cfg-options', *options)
-    work_dir = 'work_dirs/mlrfnet_phantom'
-    out = mlrfnet('test', 'mlrfnet_phantom', work_dir, '--out', 'p.npz', '--cfg-options', *options)
-    assert 'auc/mean' in out and (tmp_path / 'p.npz').is_file()
-    image = next((tmp_path / 'data/phantom/images').glob('*.png'))
-    out = mlrfnet('predict', work_dir, image, '--least-side', 32)
-    assert 'predicted   1 of 1 files' in out

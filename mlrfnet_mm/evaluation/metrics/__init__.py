@@ -1,5 +1,6 @@
 """mmengine's metrics over the functions on arrays."""
 
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.evaluation.metrics.metrics import MeanLoss, MultiLabelAUC, StudyAUC
 from mlrfnet_mm.evaluation.metrics.shared_findings import (
     SharedAUC,

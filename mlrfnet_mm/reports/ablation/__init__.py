@@ -7,6 +7,7 @@
                                                   configs  × seed  mlrfnet test
 """
 
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.reports.ablation.execute import Settings, execute
 from mlrfnet_mm.reports.ablation.plan import Plan, build_plan
 from mlrfnet_mm.reports.ablation.report import write_report

@@ -1,1 +1,3 @@
 """Heat maps against boxes."""
+
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
