@@ -1,6 +1,6 @@
 """Binary cross-entropy with the weights of the batch's own positives and negatives.
 
-W-CEL, Wang et al., CVPR 2017, eq. 1, https://arxiv.org/abs/1705.02315; the positive weight by class
+W-CEL, Wang et al., CVPR 2017, https://arxiv.org/abs/1705.02315; the positive weight by class
 is that of the code of Ye et al., 2020, https://arxiv.org/abs/2005.14480.
 """
 
