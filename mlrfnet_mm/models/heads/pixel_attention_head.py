@@ -54,15 +54,17 @@ class PixelAttention(BaseModule):
         super().__init__()
         if num_heads < 1 or channels % num_heads:
             raise ValueError(f'num_heads must divide the {channels} channels, got {num_heads}')
-        self.attend = nn.MultiheadAttention(channels, num_heads, batch_first=True)
+        # Batch second: with it first, torch's fused path in evaluation hides its products from the
+        # counters of multiply-adds.
+        self.attend = nn.MultiheadAttention(channels, num_heads)
         self.norm = nn.LayerNorm(channels)
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to scores before the softmax, (N, K, H*W)."""
-        x = x.flatten(2).transpose(1, 2)  # (N, P, C)
-        x = self.norm(x + self.attend(x, x, x, need_weights=False)[0])
-        return self.fc(x).transpose(1, 2)
+        x = x.flatten(2).permute(2, 0, 1)  # (P, N, C)
+        x = self.norm(x + self.attend(x, x, x)[0])
+        return self.fc(x).permute(1, 2, 0)
 
 
 @MODELS.register_module()
