@@ -77,7 +77,8 @@ class BalancedBCELoss(nn.Module):
     """:func:`balanced_bce_loss` with a reduction.
 
     ``'mean'`` is this project's, torch's: see :class:`BiasedFocalLoss`. The weights are those of
-    the batch that is seen: one process's, with several GPUs. For weights of the whole data set take
+    the batch that is seen: one process's, with several GPUs; single images' in ``LossValLoop``, so
+    validate by another metric than this loss. For weights of the whole data set take
     ``mmpretrain.CrossEntropyLoss`` with ``pos_weight`` in :class:`MaskedLoss`.
 
     Args:
