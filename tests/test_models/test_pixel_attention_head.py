@@ -7,6 +7,7 @@ from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mlrfnet_mm.models import PixelAttentionHead, ScoreMapHead
+from mlrfnet_mm.models.heads import pixel_attention_head
 from mlrfnet_mm.models.heads.pixel_attention_head import attention_logit
 
 
@@ -86,7 +87,7 @@ def test_scores_and_attention_of_1e4_stay_finite(height):
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_and_autocast(dtype):
+def test_half_precision_and_autocast(dtype, monkeypatch):
     head = PixelAttentionHead(5, (16,))
     feats = make_feats(16, dtype=torch.float32)
     with torch.autocast('cpu', dtype):
@@ -95,7 +96,14 @@ def test_half_precision_and_autocast(dtype):
     assert logits.dtype == torch.float32
     torch.testing.assert_close(logits, head(feats), atol=0.05, rtol=0.05)
     assert all(p.grad.isfinite().all() for p in head.parameters())
+    seen = []
+    monkeypatch.setattr(
+        pixel_attention_head,
+        'attention_logit',
+        lambda *given: seen.extend(x.dtype for x in given) or attention_logit(*given),
+    )
     whole = head.to(dtype)(tuple(x.to(dtype) for x in feats))
+    assert seen == [torch.float32] * 2
     assert whole.dtype == torch.float32 and whole.isfinite().all()
 
 
