@@ -106,9 +106,12 @@ def texts(path):
         and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings or path.parent.name == 'commands':
-                yield node.value
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (id(node) not in docstrings or path.parent.name == 'commands')
+        ):
+            yield node.value
 
 
 MODULES = sorted((ROOT / 'mlrfnet_mm').rglob('*.py'))

@@ -24,9 +24,19 @@ TOP = {'model.backbone.out_indices'}
 TIMM = {'model.backbone.model_name', 'model.backbone.features_only'} | TOP
 HEAD = {f'model.head.{key}' for key in ('type', 'in_channels', 'lam', 'temperature')}
 NECK = {f'model.neck.{key}' for key in ('type', 'in_channels', 'kernel_size')}
+POOLED = {f'model.head.{key}' for key in ('type', 'pool', 'lam', 'temperature')} | {'model.neck'}
+WEIGHTS = {'model.backbone.init_cfg.checkpoint'}
 LOSS = {f'model.head.loss.{key}' for key in ('type', 'alpha', 'gamma', 'shift', 'loss.type')}
 POLICY = {f'{part}_dataloader.dataset.policy' for part in ('train', 'val')}
 CHANGES = {
+    'table5/chexnet': DEPTHLESS | TIMM | NECK | POOLED,
+    'table5/dcnn': BACKBONE | TOP | WEIGHTS | NECK | {'model.neck.r'} | HEAD,
+    'table5/pcam': BACKBONE | {'model.backbone.depth'} | TOP | WEIGHTS | NECK | POOLED,
+    'table5/pcan': DEPTHLESS
+    | TOP
+    | NECK
+    | {f'model.backbone.init_cfg.{key}' for key in ('drop', 'new')}
+    | POOLED - {'model.head.pool'},
     'table6/u_ones': POLICY,
     'table6/u_zeros': POLICY,
     'table9/no_eca': NECK | {'model.neck'},

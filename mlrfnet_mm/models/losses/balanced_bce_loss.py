@@ -1,6 +1,6 @@
 """Binary cross-entropy with the weights of the batch's own positives and negatives.
 
-W-CEL, Wang et al., CVPR 2017, eq. 1, https://arxiv.org/abs/1705.02315; the positive weight by class
+W-CEL, Wang et al., CVPR 2017, https://arxiv.org/abs/1705.02315; the positive weight by class
 is that of the code of Ye et al., 2020, https://arxiv.org/abs/2005.14480.
 """
 
@@ -77,7 +77,8 @@ class BalancedBCELoss(nn.Module):
     """:func:`balanced_bce_loss` with a reduction.
 
     ``'mean'`` is this project's, torch's: see :class:`BiasedFocalLoss`. The weights are those of
-    the batch that is seen: one process's, with several GPUs. For weights of the whole data set take
+    the batch that is seen: one process's, with several GPUs; single images' in ``LossValLoop``, so
+    validate by another metric than this loss. For weights of the whole data set take
     ``mmpretrain.CrossEntropyLoss`` with ``pos_weight`` in :class:`MaskedLoss`.
 
     Args:

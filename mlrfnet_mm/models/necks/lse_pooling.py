@@ -1,6 +1,6 @@
 """Log-sum-exp pooling of features, between mean and maximum.
 
-Wang et al., CVPR 2017, section 3.2.1, https://arxiv.org/abs/1705.02315, with r = 10; Ye et al.,
+Wang et al., CVPR 2017, https://arxiv.org/abs/1705.02315, with r = 10; Ye et al.,
 2020, https://arxiv.org/abs/2005.14480, name it for comparison, with 0.5.
 """
 

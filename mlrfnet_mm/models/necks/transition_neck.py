@@ -1,6 +1,6 @@
 """A 1x1 convolution and ReLU on every level: the transition layer before a pooling.
 
-Wang et al., CVPR 2017, section 3.2, https://arxiv.org/abs/1705.02315, put a transition layer
+Wang et al., CVPR 2017, https://arxiv.org/abs/1705.02315, put a transition layer
 between the backbone and its pooling; that it is this one is our choice.
 """
 
