@@ -1,0 +1,1 @@
+"""Heads that let the labels know of each other."""
