@@ -1,4 +1,4 @@
-"""Score heat maps against boxes: mlrfnet localise CONFIG CHECKPOINT [--method mrfc …]."""
+"""Score heat maps against boxes: mlrfnet localise CONFIG CHECKPOINT [--method score_maps …]."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     parser.add_argument(
         '--method',
         nargs='+',
-        help='mrfc (weighted sum of the levels; default where the head is MRFC), mrfc1, mrfc2, … '
-        '(one level), gradcam (default elsewhere), gradcam++, layercam, hirescam, xgradcam, '
-        'eigengradcam, eigencam; several are compared on the same boxes',
+        help='score_maps (weighted sum of the levels; default where the head has them), '
+        'score_maps1, score_maps2, … (one level), mrfc, mrfc1, … (the same), gradcam (default '
+        'elsewhere), gradcam++, layercam, hirescam, xgradcam, eigengradcam, eigencam; '
+        'several are compared on the same boxes',
     )
     parser.add_argument('--layer', help='target layer of the Grad-CAM family, as backbone.layer3')
     parser.add_argument(
@@ -59,8 +60,8 @@ def run(args: argparse.Namespace) -> tuple[LocalisationReport, Path]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from mlrfnet_mm.engine.launch import parse_options, read_config
+    from mlrfnet_mm.inference.heatmaps import default_method
     from mlrfnet_mm.inference.loaded_model import load_model
-    from mlrfnet_mm.models import MRFCHead
     from mlrfnet_mm.reports.localisation.boxed_images import of_folder, of_split
     from mlrfnet_mm.reports.localisation.localise import evaluate_localisation
 
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> tuple[LocalisationReport, Path]:
         source = of_folder(loaded, args.images, args.boxes)
     else:
         source = of_split(loaded, args.boxes)
-    methods = args.method or ['mrfc' if isinstance(loaded.model.head, MRFCHead) else 'gradcam']
+    methods = args.method or [default_method(loaded.model)]
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:

@@ -17,11 +17,10 @@ from mmpretrain.structures import DataSample
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.inference.decisions import Decisions, ranked
-from mlrfnet_mm.inference.heatmaps import HeatMapper, shrunk, to_image
+from mlrfnet_mm.inference.heatmaps import HeatMapper, default_method, shrunk, to_image
 from mlrfnet_mm.inference.loaded_model import LoadedModel, check_classes, load_model
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
 from mlrfnet_mm.inference.xray_files import LIMITS, Limits, Xray, read_xray
-from mlrfnet_mm.models import MRFCHead
 
 Source = str | Path | np.ndarray
 
@@ -100,8 +99,8 @@ class CXRInferencer(BaseInferencer):
 
     @property
     def default_method(self) -> str:
-        """MRFC's own score maps where the head has them, else Grad-CAM."""
-        return 'mrfc' if isinstance(self.loaded.model.head, MRFCHead) else 'gradcam'
+        """The head's own score maps where it has them, else Grad-CAM."""
+        return default_method(self.loaded.model)
 
     def _inputs_to_list(self, inputs: Source | Iterable[Source]) -> list[Source]:
         """One input or several; folders are for :func:`~.xray_files.list_files`."""

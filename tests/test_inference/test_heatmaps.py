@@ -1,5 +1,7 @@
 """Heat maps: found again to the pixel; MRFC's against eq. 2; Grad-CAM against its formula."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,13 @@ from mlrfnet_mm.datasets.chestxray14.boxes import Box
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation.localisation import detect, localise, peak
-from mlrfnet_mm.inference.heatmaps import HeatMapper, box_in_image, shrunk, to_image
+from mlrfnet_mm.inference.heatmaps import (
+    HeatMapper,
+    box_in_image,
+    default_method,
+    shrunk,
+    to_image,
+)
 from mlrfnet_mm.inference.heatmaps.grad_cam import (
     TappedClassifier,
     find_layer,
@@ -26,7 +34,7 @@ from mlrfnet_mm.inference.heatmaps.receptive_field import (
     shrinking_steps,
     spread,
 )
-from mlrfnet_mm.models import build_model
+from mlrfnet_mm.models import MRFCHead, ScoreMapHead, build_model
 
 BACKBONES = {
     'res2net': 'configs/mlrfnet_xray14.py',
@@ -208,7 +216,32 @@ def test_mrfc_maps_against_the_formula(mlrfnet):
     np.testing.assert_allclose(second[1, 0], levels[1][1, 13].numpy(), atol=1e-5)
 
 
-def test_mrfc_needs_its_head_its_levels_and_a_weight(mlrfnet):
+def test_both_names_give_the_same_maps(mlrfnet):
+    x, classes = torch.randn(1, 3, 64, 64), torch.tensor([[2]])
+    assert default_method(mlrfnet) == 'score_maps'
+    for level in ('', 1, 3):
+        names = (f'score_maps{level}', f'mrfc{level}')
+        one, other = (HeatMapper(mlrfnet, name)(x, classes) for name in names)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize('pool', ['mean', 'max', 'pcam', dict(name='lse', r=10.0)])
+def test_a_head_of_the_family_has_maps_with_weight_1(mlrfnet, pool):
+    x, classes = torch.randn(1, 3, 64, 64), torch.tensor([[2]])
+    model = copy.copy(mlrfnet)
+    model._modules = dict(mlrfnet._modules)
+    model.head = ScoreMapHead(14, (512, 1024, 2048), pool)
+    levels = [HeatMapper(model, f'score_maps{i}')(x, classes) for i in (1, 2, 3)]
+    found = HeatMapper(model, default_method(model))(x, classes)
+    np.testing.assert_allclose(found, sum(levels), atol=1e-5)
+    if pool == 'mean':  # CAM: the mean of the last level's cells is the logit but for the bias
+        with torch.no_grad():
+            maps = model.head.score_maps(model.extract_feat(x))
+            logits = sum(each.mean((2, 3)) for each in maps)
+            torch.testing.assert_close(model.head(model.extract_feat(x)), logits)
+
+
+def test_score_maps_need_their_head_its_levels_and_a_weight(mlrfnet):
     with pytest.raises(ValueError, match='mrfc4: the head has 3 levels'):
         HeatMapper(mlrfnet, 'mrfc4')
     with pytest.raises(ValueError, match="got 'cam'"):
@@ -218,8 +251,9 @@ def test_mrfc_needs_its_head_its_levels_and_a_weight(mlrfnet):
     plain = build(BACKBONES['without MRFC'])
     with pytest.raises(ValueError, match='MultiLabelLinearClsHead'):
         HeatMapper(plain, 'mrfc')
+    assert default_method(plain) == 'gradcam'
     flat = Itself().eval()
-    flat.head.lam = (0.0,)
+    flat.head = MRFCHead(2, in_channels=(1,), lam=0.0)
     with pytest.raises(ValueError, match=r'lam=\(0.0,\)'):
         HeatMapper(flat, 'mrfc')(torch.zeros(1, 1, 4, 4), torch.tensor([[0]]))
 

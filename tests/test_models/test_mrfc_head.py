@@ -6,7 +6,7 @@ from mmpretrain.models import CSRAClsHead
 from mmpretrain.structures import DataSample
 
 from mlrfnet_mm.models import MRFCHead
-from mlrfnet_mm.models.heads.mrfc_head import residual_attention
+from mlrfnet_mm.models.heads.pools import residual_attention
 
 CHANNELS, LAM = (6, 8, 10), (0.5, 0.3, 0.1)
 
@@ -124,3 +124,20 @@ def test_predicted_labels(kwargs, expected):
 
 def test_default_weights_are_the_paper_s_from_high_to_low_resolution():
     assert MRFCHead().lam == (0.5, 0.3, 0.1)
+
+
+def test_keys_and_numbers_are_those_of_the_head_before_the_family():
+    """The formula of 0.2's MRFCHead, written out: the same bits, in the same keys."""
+    torch.manual_seed(5)
+    head = MRFCHead(14, CHANNELS, LAM)
+    assert list(head.state_dict()) == [f'classifiers.{i}.weight' for i in range(3)]
+    feats = tuple(30 * x for x in make_feats(torch.float32))
+    expected = []
+    for fc, x, lam in zip(head.classifiers, feats, LAM, strict=True):
+        scores = torch.nn.functional.conv2d(x, fc.weight).flatten(2)
+        residual = (torch.softmax(99.0 * scores, -1) * scores).sum(-1)
+        expected.append(scores.mean(-1) + lam * residual)
+    assert torch.equal(head(feats), torch.stack(expected).sum(0))
+    torch.manual_seed(5)
+    drawn = [torch.nn.Conv2d(c, 14, 1, bias=False).weight for c in CHANNELS]
+    assert all(map(torch.equal, drawn, head.parameters()))  # no draw more, none less

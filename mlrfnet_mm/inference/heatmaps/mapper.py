@@ -10,9 +10,14 @@ from torch import Tensor
 from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS, grad_cam, package
 from mlrfnet_mm.inference.heatmaps.receptive_field import Step, shrinking_steps
 from mlrfnet_mm.inference.heatmaps.score_maps import combined_map, level_maps
-from mlrfnet_mm.models import MRFCHead
+from mlrfnet_mm.models import ScoreMapHead
 
-METHODS = ('mrfc', *CAM_METHODS)  # and mrfc1, mrfc2, …: single levels
+METHODS = ('score_maps', 'mrfc', *CAM_METHODS)  # and score_maps1, mrfc1, …: single levels
+
+
+def default_method(model: ImageClassifier) -> str:
+    """The head's own score maps where it has them, else Grad-CAM."""
+    return 'score_maps' if isinstance(model.head, ScoreMapHead) else 'gradcam'
 
 
 class HeatMapper:
@@ -20,19 +25,20 @@ class HeatMapper:
 
     Args:
         model: an mmpretrain ImageClassifier in evaluation mode.
-        method: ``'mrfc'``, the weighted sum of MRFC's class score maps (see ``score_maps.py``);
-            ``'mrfc1'``, ``'mrfc2'``, … one level's, high resolution first; or one of the Grad-CAM
-            family.
+        method: ``'score_maps'``, the weighted sum of the head's class score maps (see
+            ``score_maps.py``); ``'score_maps1'``, ``'score_maps2'``, … one level's, high resolution
+            first; ``'mrfc'``, ``'mrfc1'``, … the same by the name of MLRFNet's head; or one of the
+            Grad-CAM family.
         layer: target layer of the Grad-CAM family; None takes the backbone's last map.
 
     Raises:
-        ValueError: an unknown method, a level that the head has not, ``mrfc`` with another head,
-            or a layer with ``mrfc``.
+        ValueError: an unknown method, a level that the head has not, score maps of a head without
+            them, or a layer for score maps.
         ImportError: the Grad-CAM family without the ``grad-cam`` package.
     """
 
     def __init__(
-        self, model: ImageClassifier, method: str = 'mrfc', layer: str | None = None
+        self, model: ImageClassifier, method: str = 'score_maps', layer: str | None = None
     ) -> None:
         self.model, self.method, self.layer = model, method, layer
         self.level: int | None = None
@@ -40,28 +46,29 @@ class HeatMapper:
         if method in CAM_METHODS:
             package()
             return
-        match = re.fullmatch(r'mrfc([1-9]\d*)?', method)
+        match = re.fullmatch(r'(?:score_maps|mrfc)([1-9]\d*)?', method)
         if not match:
             raise ValueError(
-                f'method must be one of {", ".join(METHODS)}, or mrfc1, mrfc2, … for a level, got '
-                f'{method!r}'
+                f'method must be one of {", ".join(METHODS)}, or score_maps1, score_maps2, … for a '
+                f'level, got {method!r}'
             )
         if layer:
             raise ValueError(f'{method} has no target layer, got layer={layer!r}; leave it out')
-        if not isinstance(model.head, MRFCHead):
+        if not isinstance(model.head, ScoreMapHead):
             raise ValueError(
-                f'{method} needs an MRFCHead, the model has {type(model.head).__name__}; take '
-                'gradcam'
+                f'{method} needs a ScoreMapHead, such as MRFCHead; the model has '
+                f'{type(model.head).__name__}: take gradcam'
             )
         if match[1]:
             self.level = int(match[1]) - 1
-            if self.level >= len(model.head.lam):
-                raise ValueError(f'{method}: the head has {len(model.head.lam)} levels only')
+            levels = len(model.head.in_channels)
+            if self.level >= levels:
+                raise ValueError(f'{method}: the head has {levels} levels only')
 
     def __call__(self, inputs: Tensor, classes: Tensor) -> np.ndarray:
         """Maps at the input's resolution, (N, M, H, W) float32.
 
-        MRFC's are in units of the logits; those of the Grad-CAM family go from 0 to 1.
+        Score maps are in units of the logits; those of the Grad-CAM family go from 0 to 1.
 
         Args:
             inputs: normalised images (N, C, H, W).

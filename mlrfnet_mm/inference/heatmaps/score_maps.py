@@ -1,6 +1,6 @@
-r"""MRFC's own class score maps, which need no gradient.
+r"""A head's own class score maps, which need no gradient.
 
-Eq. 2 of the paper pools the scores :math:`\mu_{lk}` of finding k at every place of level l:
+Eq. 2 of MLRFNet pools the scores :math:`\mu_{lk}` of finding k at every place of level l:
 
 .. math:: P_k = \sum_l \Big(\frac{1}{H_l W_l} \sum_j \mu_{lkj}
           + \lambda_l \sum_j \mathrm{softmax}(T \mu_{lk})_j \, \mu_{lkj}\Big)
@@ -13,6 +13,9 @@ map of finding k is the :math:`\lambda`-weighted sum of the levels, brought to o
 
 ``up`` is bilinear, each cell of a level at the centre of what it looks at (``receptive_field.py``).
 Units are those of the logits. The paper defines no such map; this is ours, after its equation.
+
+The other pools of :class:`ScoreMapHead` have no :math:`\lambda`: all their levels weigh 1. With the
+mean and one level, the map is CAM (Zhou et al., CVPR 2016, https://arxiv.org/abs/1512.04150).
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ import torch
 from torch import Tensor
 
 from mlrfnet_mm.inference.heatmaps.receptive_field import Step, cell_shift, spread
-from mlrfnet_mm.models import MRFCHead
+from mlrfnet_mm.models import ScoreMapHead
 
 
 def pick(scores: Tensor, classes: Tensor) -> Tensor:
@@ -30,7 +33,7 @@ def pick(scores: Tensor, classes: Tensor) -> Tensor:
 
 
 def level_maps(
-    head: MRFCHead,
+    head: ScoreMapHead,
     feats: Sequence[Tensor],
     classes: Tensor,
     size: tuple[int, int],
@@ -60,8 +63,8 @@ def combined_map(levels: Tensor, lam: Sequence[float]) -> Tensor:
     """
     if not any(lam):
         raise ValueError(
-            f'the head has lam={tuple(lam)}: no level enters with a place. Take one level (mrfc1, '
-            'mrfc2, …) or gradcam'
+            f'the head has lam={tuple(lam)}: no level enters with a place. Take one level '
+            '(score_maps1, score_maps2, …) or gradcam'
         )
     weights = levels.new_tensor(lam).view(-1, *[1] * (levels.ndim - 1))
     return (weights * levels).sum(0)

@@ -1,5 +1,6 @@
 """Classification heads, in mmpretrain's sense."""
 
 from mlrfnet_mm.models.heads.mrfc_head import MRFCHead
+from mlrfnet_mm.models.heads.score_map_head import ScoreMapHead
 
-__all__ = ['MRFCHead']
+__all__ = ['MRFCHead', 'ScoreMapHead']

@@ -27,6 +27,7 @@ from mlrfnet_mm.evaluation.localisation import (
     size_terciles,
 )
 from mlrfnet_mm.inference.heatmaps import HeatMapper, box_in_image, to_image
+from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.reports.localisation.boxed_images import BoxedImages
 from mlrfnet_mm.reports.output.tables import Record, Table
@@ -79,7 +80,7 @@ class LocalisationReport:
 def evaluate_localisation(
     loaded: LoadedModel,
     source: BoxedImages,
-    methods: Sequence[str] = ('mrfc',),
+    methods: Sequence[str] = ('score_maps',),
     layer: str | None = None,
     batch_size: int = 16,
     replicates: int = 1000,
@@ -102,12 +103,12 @@ def evaluate_localisation(
         ValueError: see :class:`~mlrfnet_mm.inference.heatmaps.HeatMapper`; a layer that no method
             has.
     """
-    if layer and all(method.startswith('mrfc') for method in methods):
-        raise ValueError(f'{", ".join(methods)}: no target layer, got {layer!r}; leave it out')
     mappers = {
-        method: HeatMapper(loaded.model, method, None if method.startswith('mrfc') else layer)
+        method: HeatMapper(loaded.model, method, layer if method in CAM_METHODS else None)
         for method in methods
     }
+    if layer and not any(method in CAM_METHODS for method in methods):
+        raise ValueError(f'{", ".join(methods)}: no target layer, got {layer!r}; leave it out')
     results: dict[str, list[Localisation]] = {method: [] for method in methods}
     examples: dict[str, Example] = {}
     for start in range(0, len(source.boxes), batch_size):
