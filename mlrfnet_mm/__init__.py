@@ -22,7 +22,7 @@ def config_file(name: str) -> str:
 
     Args:
         name: as in the folder ``configs``, or the file's name alone where it is the only one;
-            with or without ``.py``.
+            with or without ``.py``. A label graph's ends in ``.json``.
 
     Raises:
         FileNotFoundError: no such config, or several.
@@ -30,7 +30,7 @@ def config_file(name: str) -> str:
     package = Path(__file__).resolve().parent
     folders = (package / '.mim' / 'configs', package.parent / 'configs')  # wheel, checkout
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
-    wanted = name if name.endswith('.py') else f'{name}.py'
+    wanted = name if name.endswith(('.py', '.json')) else f'{name}.py'
     if (folder / wanted).is_file():
         return str(folder / wanted)
     found = [] if '/' in wanted else sorted(folder.rglob(wanted))

@@ -17,7 +17,15 @@ from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
-from mlrfnet_mm.models.heads import MRFCHead, ScoreMapHead
+from mlrfnet_mm.models.heads import (
+    FindingGraphHead,
+    LabelCoupling,
+    LabelGraphHead,
+    LabelQueryHead,
+    LabelSequenceHead,
+    MRFCHead,
+    ScoreMapHead,
+)
 from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss
 from mlrfnet_mm.models.necks import ECANeck
 from mlrfnet_mm.models.ten_crop import TenCropClassifier
@@ -25,6 +33,11 @@ from mlrfnet_mm.models.ten_crop import TenCropClassifier
 __all__ = [
     'BiasedFocalLoss',
     'ECANeck',
+    'FindingGraphHead',
+    'LabelCoupling',
+    'LabelGraphHead',
+    'LabelQueryHead',
+    'LabelSequenceHead',
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',

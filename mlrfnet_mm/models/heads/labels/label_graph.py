@@ -1,6 +1,6 @@
 r"""The label graph: how often finding j is there where finding i is; numpy only.
 
-ML-GCN, Chen et al., CVPR 2019, https://arxiv.org/abs/1904.03582, eqs. 6-8 and its public code. From
+ML-GCN, Chen et al., CVPR 2019, https://arxiv.org/abs/1904.03582, and its public code. From
 labels y of the training images, :math:`n_i = \sum y_i` and :math:`M_{ij} = \sum y_i y_j`:
 
 .. math::
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mlrfnet_mm import config_file
 
 NEIGHBORS = 0.25  # weight of all neighbors together; a label's own is 1
 COMMAND = 'mlrfnet label-graph CONFIG'
@@ -190,6 +192,33 @@ def read_graph(path: str | Path) -> LabelCounts:
         return make_counts(content)
     except ValueError as error:
         raise ValueError(f'{path}: {error}; {COMMAND} writes it again') from error
+
+
+def find_graph(graph: str | Mapping[str, Any], classes: int) -> LabelCounts:
+    """The graph that a config names, for so many classes.
+
+    Args:
+        graph: a file; else one that is shipped, as ``'graphs/xray14_official_train.json'``; or what
+            a file holds.
+        classes: number K of findings of the head.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: see :func:`read_graph`; a graph of another number of classes.
+    """
+    if isinstance(graph, str):
+        try:
+            counts = read_graph(graph if Path(graph).is_file() else config_file(graph))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'no label graph {graph!r}: {COMMAND} writes one') from error
+    else:
+        counts = make_counts(graph)
+    if len(counts.classes) != classes:
+        raise ValueError(
+            f'model.head.num_classes is {classes}, the label graph of {counts.stamp} has '
+            f'{len(counts.classes)} classes; {COMMAND} writes one for your data'
+        )
+    return counts
 
 
 def make_counts(content: Mapping[str, Any]) -> LabelCounts:
