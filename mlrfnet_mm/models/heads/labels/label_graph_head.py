@@ -124,7 +124,8 @@ class LabelGraphHead(MRFCHead):
         vectors: ``.npz`` of word vectors, ``classes`` (K,) and ``vectors`` (K, E); None draws
             them from a normal distribution of std 1/√E, E = 300.
         seed: of that draw.
-        pool: of ``pools.py``, in place of MRFC's residual attention by ``lam``.
+        pool: of ``pools.py``, in place of MRFC's residual attention, whose ``lam`` and
+            ``temperature`` are not used then.
         num_classes: see :class:`MRFCHead`, as for all that follows.
         in_channels: channels of the levels, high resolution first.
         lam: weight of each level's residual term.
@@ -161,6 +162,7 @@ class LabelGraphHead(MRFCHead):
         topk: int | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
+        lam = lam if pool is None else 0.0
         super().__init__(
             num_classes, in_channels, lam, temperature, normalize_weight, loss, thr, topk, init_cfg
         )
