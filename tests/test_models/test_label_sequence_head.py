@@ -106,6 +106,13 @@ def test_training_feeds_the_labels_and_testing_does_not():
     torch.testing.assert_close(predicted[1].pred_score, head(make_feats())[1].sigmoid())
 
 
+def test_what_is_fed_takes_no_gradient():
+    """The second logit depends on the first one's score, and its gradient does not."""
+    head = make_head()
+    head(make_feats())[:, 1].sum().backward()
+    assert head.weight.grad[0].abs().max() == 0 and head.weight.grad[1].abs().max() > 0
+
+
 def test_gradients_reach_every_trainable_tensor_with_unknown_targets():
     head = make_head()
     target = TARGET.clone()
