@@ -13,6 +13,12 @@ print(type({registry}.build(dict({cfg}))).__name__)
 PARTS = [
     ('MODELS', "type='mlrfnet_mm.ECANeck', in_channels=(8,)", 'ECANeck'),
     ('MODELS', "type='mlrfnet_mm.MRFCHead'", 'MRFCHead'),
+    ('MODELS', "type='mlrfnet_mm.ScoreMapHead', pool='pcam'", 'ScoreMapHead'),
+    ('MODELS', "type='mlrfnet_mm.PixelAttentionHead'", 'PixelAttentionHead'),
+    ('MODELS', "type='mlrfnet_mm.LSEPooling'", 'LSEPooling'),
+    ('MODELS', "type='mlrfnet_mm.TransitionNeck', in_channels=(8,)", 'TransitionNeck'),
+    ('MODELS', "type='mlrfnet_mm.TruncatedDenseNet'", 'TruncatedDenseNet'),
+    ('MODELS', "type='mlrfnet_mm.BalancedBCELoss'", 'BalancedBCELoss'),
     ('MODELS', "type='mlrfnet_mm.BiasedFocalLoss'", 'BiasedFocalLoss'),
     ('METRICS', "type='mlrfnet_mm.MultiLabelAUC'", 'MultiLabelAUC'),
     ('METRICS', "type='mlrfnet_mm.MeanLoss'", 'MeanLoss'),

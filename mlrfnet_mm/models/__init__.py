@@ -15,6 +15,7 @@
 
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
+from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
 from mlrfnet_mm.models.heads import (
@@ -24,16 +25,19 @@ from mlrfnet_mm.models.heads import (
     LabelQueryHead,
     LabelSequenceHead,
     MRFCHead,
+    PixelAttentionHead,
     ScoreMapHead,
 )
-from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss
-from mlrfnet_mm.models.necks import ECANeck
+from mlrfnet_mm.models.losses import BalancedBCELoss, BiasedFocalLoss, MaskedLoss
+from mlrfnet_mm.models.necks import ECANeck, LSEPooling, TransitionNeck
 from mlrfnet_mm.models.ten_crop import TenCropClassifier
 
 __all__ = [
+    'BalancedBCELoss',
     'BiasedFocalLoss',
     'ECANeck',
     'FindingGraphHead',
+    'LSEPooling',
     'LabelCoupling',
     'LabelGraphHead',
     'LabelQueryHead',
@@ -41,9 +45,12 @@ __all__ = [
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',
+    'PixelAttentionHead',
     'ScoreMapHead',
     'TenCropClassifier',
     'TimmPretrained',
+    'TransitionNeck',
+    'TruncatedDenseNet',
     'XrayDataPreprocessor',
     'build_model',
     'fill_in_channels',

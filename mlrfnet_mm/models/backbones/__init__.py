@@ -1,1 +1,1 @@
-"""Weights of ImageNet for the backbones of others."""
+"""Backbones, and weights of ImageNet for the backbones of others."""

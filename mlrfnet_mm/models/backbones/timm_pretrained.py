@@ -5,6 +5,7 @@ and gives the same features. mmengine's own ``Pretrained`` only warns when keys 
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import timm
@@ -38,13 +39,21 @@ def as_features(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]
     return {key: value for key, value in named.items() if key.split('.')[0] in parts}
 
 
+def _names(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise ValueError(f'{argument} of TimmPretrained is a tuple of names, as ({names!r},)')
+    return tuple(names)
+
+
 @WEIGHT_INITIALIZERS.register_module()
 class TimmPretrained:
     """Fill a backbone with a timm model's weights, as its ``init_cfg``.
 
     Every key of the backbone must be in the weights and every key of the weights, but for the
-    ImageNet classifier, must be in the backbone. In ``mmpretrain.TIMMBackbone`` the modules that
-    ``features_only`` cuts off, behind the last level, are left out as well.
+    ImageNet classifier, must be in the backbone; where a backbone is cut off or has modules of its
+    own, ``drop`` and ``new`` name them, and a name that matches nothing is refused. In
+    ``mmpretrain.TIMMBackbone`` the modules that ``features_only`` cuts off, behind the last level,
+    are left out as well.
 
     Args:
         checkpoint: a file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``; loaded weights-only) or a
@@ -52,15 +61,19 @@ class TimmPretrained:
             ``NAME.safetensors`` or ``NAME.pth`` is looked for in the folder that the environment
             variable ``MLRFNET_WEIGHTS`` names (default ``weights``), then timm's hub is asked. timm
             reads both alike: files of the network's authors, with older names, fit too.
+        drop: modules of the weights that the backbone has not, as ``features.norm5``; logged.
+        new: modules of the backbone that the weights have not, which stay as they are; logged.
 
     Raises:
         FileNotFoundError: no such file, or the hub cannot be reached.
-        ValueError: a name that timm does not know, keys or shapes that do not fit, or other
-            initialisers next to this one.
+        ValueError: a name that timm does not know, keys or shapes that do not fit, names to drop
+            or to keep that match nothing, or other initialisers next to this one.
     """
 
-    def __init__(self, checkpoint: str) -> None:
+    def __init__(self, checkpoint: str, drop: Sequence[str] = (), new: Sequence[str] = ()) -> None:
         self.checkpoint = checkpoint
+        self.drop = _names(drop, 'drop')
+        self.new = _names(new, 'new')
 
     def __call__(self, module: nn.Module) -> None:
         """Load into ``module`` and mark it as initialised, down to its last child."""
@@ -74,10 +87,13 @@ class TimmPretrained:
         if isinstance(module, TIMMBackbone):
             net = module.timm_model
             weights = as_features(weights, net)
-        wanted = set(net.state_dict())
-        weights = {k: v for k, v in weights.items() if k in wanted or not k.startswith(CLASSIFIERS)}
+        own = net.state_dict()
+        weights = {k: v for k, v in weights.items() if k in own or not k.startswith(CLASSIFIERS)}
+        left = self._of(self.drop, weights, own, 'drop', 'the weights', 'the backbone')
+        kept = self._of(self.new, own, weights, 'new', 'the backbone', 'the weights')
+        loaded = {k: v for k, v in weights.items() if k not in left}
         try:
-            net.load_state_dict(weights, strict=True)
+            net.load_state_dict(loaded | {k: own[k] for k in kept}, strict=True)
         except RuntimeError as error:
             raise ValueError(
                 f'the weights of {self.checkpoint!r} do not fit {type(module).__name__}: backbone '
@@ -92,7 +108,35 @@ class TimmPretrained:
                 child.is_init = True
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=f'TimmPretrained: {self.checkpoint}')
-        print_log(f'ImageNet weights: {self.checkpoint}, {len(weights)} tensors', logger='current')
+        report = f'ImageNet weights: {self.checkpoint}, {len(loaded)} tensors'
+        if left:
+            report += f'; left out {len(left)} of {", ".join(self.drop)}'
+        if kept:
+            report += f'; not in them and new {len(kept)} of {", ".join(self.new)}'
+        print_log(report, logger='current')
+
+    def _of(
+        self,
+        names: Sequence[str],
+        there: Mapping[str, Tensor],
+        other: Mapping[str, Tensor],
+        argument: str,
+        place: str,
+        elsewhere: str,
+    ) -> set[str]:
+        """Keys of named modules, each of which must be in one place and not in the other."""
+        found: set[str] = set()
+        for name in names:
+            keys = {key for key in there if key == name or key.startswith(f'{name}.')}
+            common = sorted(keys & set(other))
+            if common or not keys:
+                what = f'also in {elsewhere}: {common[0]}' if common else f'not in {place}'
+                raise ValueError(
+                    f'TimmPretrained {self.checkpoint!r}: {argument}={name!r} is {what}; leave the '
+                    'name out, or correct it'
+                )
+            found |= keys
+        return found
 
     def _read(self) -> dict[str, Tensor]:
         if self.checkpoint.endswith(FILE_SUFFIXES):

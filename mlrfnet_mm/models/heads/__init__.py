@@ -8,6 +8,7 @@ from mlrfnet_mm.models.heads.labels import (
     LabelSequenceHead,
 )
 from mlrfnet_mm.models.heads.mrfc_head import MRFCHead
+from mlrfnet_mm.models.heads.pixel_attention_head import PixelAttentionHead
 from mlrfnet_mm.models.heads.score_map_head import ScoreMapHead
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'LabelQueryHead',
     'LabelSequenceHead',
     'MRFCHead',
+    'PixelAttentionHead',
     'ScoreMapHead',
 ]

@@ -1,16 +1,17 @@
 r"""From the score map of a finding to its logit: (N, K, P) → (N, K), P the places of a map.
 
 Mean (global average pooling and a linear classifier, as the two are linear) and maximum; LSE, Wang
-et al., CVPR 2017, https://arxiv.org/abs/1705.02315; PCAM, Ye et al., 2020, eq. 1 and 2,
-https://arxiv.org/abs/2005.14480; residual attention, MLRFNet, eq. 2, after CSRA, Zhu and Wu, ICCV
-2021, https://arxiv.org/abs/2108.02456.
+et al., CVPR 2017, https://arxiv.org/abs/1705.02315; PCAM, Ye et al., 2020,
+https://arxiv.org/abs/2005.14480; mean of the probabilities and MIL, as PCAN's code has them, Zhu et
+al., Comput. Med. Imaging Graph. 102:102137, 2022; residual attention, MLRFNet, eq. 2, after CSRA,
+Zhu and Wu, ICCV 2021, https://arxiv.org/abs/2108.02456.
 
 PCAM pools the features with a class's weights :math:`a_{kj}` and classifies the result by the same
 1x1 convolution; that is linear, so that the logit is :math:`\sum_j a_{kj} s_{kj}` of its scores.
 
 A pool stands in a config by its name, or as a dict of its name and its parameters:
-``'mean'``, ``'max'``, ``'pcam'``, ``dict(name='lse', r=10.0)``, ``dict(name='softmax',
-temperature=1.0)``, ``dict(name='residual', lam=0.3, temperature=99.0)``.
+``'mean'``, ``'max'``, ``'pcam'``, ``'mean_probability'``, ``'mil'``, ``dict(name='lse', r=10.0)``,
+``dict(name='softmax', temperature=1.0)``, ``dict(name='residual', lam=0.3, temperature=99.0)``.
 """
 
 import inspect
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PoolConfig = str | Mapping[str, Any]
+MIL_SHARE = 0.02  # of a place's probability that counts, in PCAN's code
 
 
 def mean_pool(scores: Tensor) -> Tensor:
@@ -43,7 +45,8 @@ def lse_pool(scores: Tensor, r: float) -> Tensor:
         scores: (…, P), single precision or better.
         r: sharpness; towards 0 the mean, towards infinity the maximum.
     """
-    return (torch.logsumexp(r * scores, -1) - math.log(scores.shape[-1])) / r
+    top = scores.detach().amax(-1, keepdim=True)  # out of the logarithm: exact at any height
+    return top.squeeze(-1) + torch.exp(r * (scores - top)).mean(-1).log() / r
 
 
 def softmax_pool(scores: Tensor, temperature: float) -> Tensor:
@@ -63,6 +66,28 @@ def pcam_pool(scores: Tensor) -> Tensor:
     too small for a float.
     """
     return (torch.softmax(F.logsigmoid(scores), -1) * scores).sum(-1)
+
+
+def mean_probability_pool(scores: Tensor) -> Tensor:
+    r"""Logit of the mean probability, :math:`\mathrm{logit} \frac{1}{P} \sum_j \sigma(s_j)`.
+
+    From both tails, so that it is finite where a probability rounds to 0 or to 1.
+    """
+    return F.logsigmoid(scores).logsumexp(-1) - F.logsigmoid(-scores).logsumexp(-1)
+
+
+def mil_pool(scores: Tensor) -> Tensor:
+    r"""Logit of multiple-instance learning's :math:`1 - \prod_j (1 - 0.02\, \sigma(s_j))`.
+
+    With :math:`x = -\sum_j \log(1 - 0.02\, \sigma(s_j))` it is :math:`\log(e^x - 1)`. The logarithm
+    of x is summed in logarithms, and what is left is a factor near 1, so that no probability is too
+    small.
+    """
+    p = torch.sigmoid(scores).clamp(min=1e-6)  # below, the factor is 1 to single precision
+    bent = torch.log(-torch.log1p(-MIL_SHARE * p) / (MIL_SHARE * p))
+    log_x = torch.logsumexp(F.logsigmoid(scores) + bent, -1) + math.log(MIL_SHARE)
+    x = log_x.exp().clamp(min=1e-12)
+    return log_x + x + torch.log(-torch.expm1(-x) / x)
 
 
 def residual_attention(scores: Tensor, lam: float, temperature: float | None) -> Tensor:
@@ -88,6 +113,8 @@ POOLS: dict[str, Callable[..., Tensor]] = {
     'lse': lse_pool,
     'softmax': softmax_pool,
     'pcam': pcam_pool,
+    'mean_probability': mean_probability_pool,
+    'mil': mil_pool,
     'residual': residual_attention,
 }
 
