@@ -38,7 +38,8 @@ def config_file(name: str) -> str:
 
     Args:
         name: as in the folder ``configs``, or the file's name alone where it is the only one;
-            with or without ``.py``, and with or without ``mlrfnet_mm::`` before it.
+            with or without ``.py``, and with or without ``mlrfnet_mm::`` before it. A label
+            graph's ends in ``.json``.
 
     Raises:
         FileNotFoundError: no such config, or several.
@@ -47,7 +48,7 @@ def config_file(name: str) -> str:
     folders = (package / '.mim' / 'configs', package.parent / 'configs')  # wheel, checkout
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     wanted = name.removeprefix(SHIPPED)
-    wanted = wanted if wanted.endswith('.py') else f'{wanted}.py'
+    wanted = wanted if wanted.endswith(('.py', '.json')) else f'{wanted}.py'
     if (folder / wanted).is_file():
         return str(folder / wanted)
     found = [] if '/' in wanted else sorted(folder.rglob(wanted))

@@ -147,3 +147,26 @@ class Itself(nn.Module):
 
     def extract_feat(self, x):
         return (x,)
+
+
+def make_graph(k=5, seed=0):
+    """What a label graph's file holds, of k findings of which some occur together."""
+    rng = np.random.default_rng(seed)
+    y = rng.random((200, k)) < 0.2
+    y[:, 1:] |= y[:, :-1] & (rng.random((200, k - 1)) < 0.5)
+    pairs = y.T.astype(int) @ y
+    positives = pairs.diagonal().tolist()
+    pairs = (pairs - np.diag(positives)).tolist()
+    stamp = dict(dataset='made', protocol='none', split='train', date='2026-11-25')
+    classes = [chr(65 + i) for i in range(k)]
+    return dict(
+        classes=classes, positives=positives, pairs=pairs, given=None, threshold=0.1, images=200,
+        **stamp,
+    )  # fmt: skip
+
+
+def permuted_graph(graph, order):
+    """The same graph of classes in another order."""
+    pairs = np.array(graph['pairs'])[np.ix_(order, order)].tolist()
+    rows = {key: [graph[key][i] for i in order] for key in ('classes', 'positives')}
+    return {**graph, **rows, 'pairs': pairs}

@@ -13,20 +13,21 @@ from traceback import extract_tb
 
 from mlrfnet_mm import require_stack
 
-COMMANDS = dict(
-    train='train a model',
-    test='test a checkpoint, on its own data or on other data',
-    evaluate='areas under curves with intervals, thresholds, two models compared',
-    calibrate='calibration and thresholds from validation predictions',
-    plot='ROC, precision-recall and reliability curves; loss over the epochs',
-    report='one page about a training',
-    predict='predict image files, with heat maps and reports',
-    localise='score heat maps against boxes',
-    ablate='train and test the rows of a table',
-    prepare='decode and shrink a data set once',
-    phantom='write a synthetic data set to try training on',
-    complexity='parameters, multiply-adds and time per image',
-)
+COMMANDS = {
+    'train': 'train a model',
+    'test': 'test a checkpoint, on its own data or on other data',
+    'evaluate': 'areas under curves with intervals, thresholds, two models compared',
+    'calibrate': 'calibration and thresholds from validation predictions',
+    'plot': 'ROC, precision-recall and reliability curves; loss over the epochs',
+    'report': 'one page about a training',
+    'predict': 'predict image files, with heat maps and reports',
+    'localise': 'score heat maps against boxes',
+    'ablate': 'train and test the rows of a table',
+    'prepare': 'decode and shrink a data set once',
+    'phantom': 'write a synthetic data set to try training on',
+    'label-graph': 'which findings occur together, for heads that use it',
+    'complexity': 'parameters, multiply-adds and time per image',
+}
 
 
 def usage() -> str:
@@ -76,7 +77,8 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
     words = list(sys.argv[1:] if argv is None else argv)
     prog = prog or f'mlrfnet {name}'
     try:
-        import_module(f'{__name__}.{name}').main([w for w in words if w != '--debug'], prog)
+        module = import_module(f'{__name__}.{name.replace("-", "_")}')
+        module.main([w for w in words if w != '--debug'], prog)
     except KeyboardInterrupt:
         sys.exit(f'{prog}: interrupted')
     except Exception as error:

@@ -17,6 +17,12 @@ from mlrfnet_mm.datasets.store.store import MANIFEST, PreparedStore, store_folde
 from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
 
 PART_OF = 'part of '
+SHUFFLED = 'shuffled labels of '
+
+
+def shuffle_columns(codes: np.ndarray, seed: int) -> np.ndarray:
+    """Permute each column of (N, K) for itself: how often stays, with what else does not."""
+    return np.random.default_rng(seed).permuted(codes, axis=0)
 
 
 class XrayDataset(BaseDataset):
@@ -38,6 +44,9 @@ class XrayDataset(BaseDataset):
         indices: the first so many images, or the images to keep, as in mmengine.
         lazy_init: read nothing before the first use.
         serialize_data: keep the items in one array that all workers share.
+        shuffle_labels: a control that must fail: with this seed each finding's labels are permuted
+            over all images of the split, for itself, which leaves every count and removes what
+            labels have to do with images and with each other. The stamp says so.
     """
 
     default_root: str
@@ -57,6 +66,7 @@ class XrayDataset(BaseDataset):
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
         serialize_data: bool = True,
+        shuffle_labels: int | None = None,
     ) -> None:
         folder, self.root_origin = self.find_folder(data_root)
         super().__init__(
@@ -72,6 +82,10 @@ class XrayDataset(BaseDataset):
             raise ValueError(f'indices counts images or names their places from 0, got {least}')
         if prepared is True:
             raise ValueError('prepared is a folder, None (find it) or False, got True')
+        seed = shuffle_labels
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+            raise ValueError(f'shuffle_labels is a seed, a whole number from 0, got {seed!r}')
+        self.shuffle_labels = seed
         self.prepared = prepared
         self.store: PreparedStore | None = None
         self._draws = torch.full((2,), -1).share_memory_()  # seed and epoch, seen by all workers
@@ -151,8 +165,15 @@ class XrayDataset(BaseDataset):
         return Path(self.data_root)
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Give each item its row in the prepared store, if there is one."""
+        """Give each item its row in the prepared store, if there is one, and shuffle labels."""
         self._whole = len(self.data_list)  # before ``indices``
+        if self.shuffle_labels is not None:
+            codes = [np.frombuffer(item['gt_score'], np.uint8) for item in self.data_list]
+            shuffled = shuffle_columns(np.stack(codes), self.shuffle_labels)
+            for item, row in zip(self.data_list, shuffled, strict=True):
+                item['gt_score'] = row.tobytes()
+            self._metainfo['dataset'] = f'{SHUFFLED}{self._metainfo["dataset"]}'
+            self._summary += f'; labels SHUFFLED with seed {self.shuffle_labels}, a control'
         if self.store:
             paths = [item['img_path'] for item in self.data_list]
             rows = self.store.rows(paths, Path(self.data_root))

@@ -12,7 +12,7 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process, master_only
 from mmengine.model import PretrainedInit
 from mmengine.registry import WEIGHT_INITIALIZERS
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -48,6 +48,7 @@ class SafeRunner(Runner):
     - Several processes run without a GPU too (gloo); mmengine selects a CUDA device regardless.
     - What a data loader's config leaves open (``num_workers``, ``persistent_workers``,
       ``pin_memory``) is chosen for the machine, and the log says how.
+    - A training on other classes than those of the head's label graph is refused.
     - ``image_size`` of the config goes to the loaders' ``XrayGeometry``; ``in_channels=None`` of
       neck and head becomes what the backbone gives, before the optimizer sees the model.
     - ``channels_last=True`` in the config lays out the convolutions' weights that way, and the
@@ -195,6 +196,24 @@ class SafeRunner(Runner):
                 'seen to corrupt its memory there, training convolutions of 4 channels'
             )
         return built.to(memory_format=torch.channels_last)
+
+    def build_train_loop(self, loop: dict | BaseLoop) -> BaseLoop:
+        """Build, and compare the data's classes with those of a head's label graph.
+
+        Raises:
+            ValueError: other classes, or another order of them.
+        """
+        built = super().build_train_loop(loop)
+        classes = getattr(built.dataloader.dataset, 'metainfo', {}).get('classes')
+        for module in self.model.modules():
+            names = getattr(module, 'label_classes', None)
+            if names and classes and tuple(names) != tuple(classes):
+                raise ValueError(
+                    f'the label graph of {type(module).__name__} is of {", ".join(names)}; the '
+                    f'training data has {", ".join(classes)}: mlrfnet label-graph CONFIG writes '
+                    'one for it'
+                )
+        return built
 
     @staticmethod
     def build_dataloader(

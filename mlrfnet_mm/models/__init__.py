@@ -19,7 +19,16 @@ from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
-from mlrfnet_mm.models.heads import MRFCHead, PixelAttentionHead, ScoreMapHead
+from mlrfnet_mm.models.heads import (
+    FindingGraphHead,
+    LabelCoupling,
+    LabelGraphHead,
+    LabelQueryHead,
+    LabelSequenceHead,
+    MRFCHead,
+    PixelAttentionHead,
+    ScoreMapHead,
+)
 from mlrfnet_mm.models.losses import BalancedBCELoss, BiasedFocalLoss, MaskedLoss
 from mlrfnet_mm.models.necks import ECANeck, LSEPooling, TransitionNeck
 from mlrfnet_mm.models.ten_crop import TenCropClassifier
@@ -28,7 +37,12 @@ __all__ = [
     'BalancedBCELoss',
     'BiasedFocalLoss',
     'ECANeck',
+    'FindingGraphHead',
     'LSEPooling',
+    'LabelCoupling',
+    'LabelGraphHead',
+    'LabelQueryHead',
+    'LabelSequenceHead',
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',

@@ -105,6 +105,7 @@ def measure(config: str | Path, size: int = 224, device: str = 'cpu', runs: int 
     channels = input_channels(model)
     image = torch.zeros(1, channels, size, size, device=place)
     with torch.no_grad():
+        model(image)  # what is made once for all images is not counted
         counted = count_parts(model, image)
         with FlopCounterMode(display=False) as counter:
             model(image)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from builders import EARLY, N, Noise, small_runner
+from builders import EARLY, N, Noise, make_graph, small_runner
 from conftest import Evil
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
@@ -436,3 +436,13 @@ def test_checkpoints_at_an_address_are_checked_too(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='a file or an http'):
         small_runner(tmp_path / 'c').load_checkpoint('s3://bucket/evil.pth')
     assert not (tmp_path / 'ran').exists()
+
+
+def test_a_label_graph_of_other_classes_is_refused(tmp_path):
+    head = dict(type='mlrfnet_mm.LabelGraphHead', graph=make_graph(2), hidden=4)
+    with pytest.raises(
+        ValueError, match='label graph of LabelGraphHead is of A, B; .* Edema, Mass'
+    ):
+        small_runner(tmp_path, model=dict(head=head)).train()
+    head['graph'] = make_graph(2) | dict(classes=['Edema', 'Mass'])
+    small_runner(tmp_path, model=dict(head=head), train_cfg=dict(max_epochs=1)).train()

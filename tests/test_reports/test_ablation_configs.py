@@ -26,8 +26,22 @@ HEAD = {f'model.head.{key}' for key in ('type', 'in_channels', 'lam', 'temperatu
 NECK = {f'model.neck.{key}' for key in ('type', 'in_channels', 'kernel_size')}
 POOLED = {f'model.head.{key}' for key in ('type', 'pool', 'lam', 'temperature')} | {'model.neck'}
 WEIGHTS = {'model.backbone.init_cfg.checkpoint'}
+LAM = {'model.head.lam', 'model.head.temperature'}
+GRAPH = {'model.head.graph'}
+QUERIES = {'model.head.dim', 'model.head.hidden'}
 LOSS = {f'model.head.loss.{key}' for key in ('type', 'alpha', 'gamma', 'shift', 'loss.type')}
 POLICY = {f'{part}_dataloader.dataset.policy' for part in ('train', 'val')}
+# A wrapper: the head's keys, each one level deeper.
+COUPLED = {'model.head.type'} | {
+    f'model.head.{at}{key}'
+    for at in ('', 'head.')
+    for key in ('num_classes', 'in_channels', 'lam', 'temperature')
+}
+COUPLED |= {'model.head.head.type'} | {
+    f'model.head.{at}loss.{key}'
+    for at in ('', 'head.')
+    for key in ('type', 'alpha', 'gamma', 'shift')
+}
 CHANGES = {
     'table5/chexnet': DEPTHLESS | TIMM | NECK | POOLED,
     'table5/dcnn': BACKBONE | TOP | WEIGHTS | NECK | {'model.neck.r'} | HEAD,
@@ -37,6 +51,15 @@ CHANGES = {
     | NECK
     | {f'model.backbone.init_cfg.{key}' for key in ('drop', 'new')}
     | POOLED - {'model.head.pool'},
+    'table5/label_gcn': DEPTHLESS | TIMM | NECK | POOLED - LAM | GRAPH,
+    'table5/label_gat': DEPTHLESS | TIMM | NECK | POOLED - LAM | GRAPH | {'model.head.layer'},
+    'table5/label_lstm': DEPTHLESS | TIMM | NECK | POOLED - {'model.head.pool'},
+    'table5/finding_graph': DEPTHLESS | TIMM | NECK | POOLED - {'model.head.pool'} | GRAPH,
+    'table5/pvt_query': DEPTHLESS | TIMM | NECK | POOLED - {'model.head.pool'} | QUERIES,
+    'table5/mrfc_label_graph': GRAPH | {'model.head.type', 'model.head.hidden'},
+    'table5/mrfc_label_graph_shuffled': GRAPH | {'model.head.type', 'model.head.hidden'},
+    'table5/mrfc_query': LAM | QUERIES | {'model.head.type'},
+    'table5/mrfc_coupling': COUPLED,
     'table6/u_ones': POLICY,
     'table6/u_zeros': POLICY,
     'table9/no_eca': NECK | {'model.neck'},
@@ -124,7 +147,7 @@ def test_row_s_model_computes(path):
     loss = model(**data, mode='loss')['loss']
     loss.backward()
     assert loss.shape == () and torch.isfinite(loss)
-    unused = [key for key, p in model.named_parameters() if p.grad is None]
+    unused = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert not any(key.startswith(('neck', 'head')) for key in unused)  # DDP would stop on them
     model.eval()
     with torch.no_grad():

@@ -65,6 +65,7 @@ class ChestXray14(XrayDataset):
         indices: the first so many images, or the images to keep, as in mmengine.
         lazy_init: read nothing before the first use.
         serialize_data: keep the items in one array that all workers share.
+        shuffle_labels: seed of a control that must fail; see `XrayDataset`.
 
     Raises:
         FileNotFoundError: for a missing folder, table, list or image of the split.
@@ -88,6 +89,7 @@ class ChestXray14(XrayDataset):
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
         serialize_data: bool = True,
+        shuffle_labels: int | None = None,
     ) -> None:
         self.lists = list_names(protocol, split, lists)
         super().__init__(
@@ -99,6 +101,7 @@ class ChestXray14(XrayDataset):
             indices=indices,
             lazy_init=lazy_init,
             serialize_data=serialize_data,
+            shuffle_labels=shuffle_labels,
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:

@@ -72,6 +72,7 @@ class CheXpert(UncertainXrayDataset):
         indices: the first so many images, or the images to keep, as in mmengine.
         lazy_init: read nothing before the first use.
         serialize_data: keep the items in one array that all workers share.
+        shuffle_labels: seed of a control that must fail; see `XrayDataset`.
 
     Raises:
         FileNotFoundError: for a missing folder, table or patient.
@@ -98,6 +99,7 @@ class CheXpert(UncertainXrayDataset):
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
         serialize_data: bool = True,
+        shuffle_labels: int | None = None,
     ) -> None:
         table_name(protocol, split)  # refuses unknown names also under lazy_init
         super().__init__(
@@ -112,6 +114,7 @@ class CheXpert(UncertainXrayDataset):
             indices=indices,
             lazy_init=True,
             serialize_data=serialize_data,
+            shuffle_labels=shuffle_labels,
         )
         self._folders = find_folders(Path(self.data_root))
         if any((folder / PHANTOM_MANIFEST).is_file() for folder in self._folders):

@@ -49,6 +49,7 @@ class MIMICCXR(UncertainXrayDataset):
         indices: the first so many images, or the images to keep, as in mmengine.
         lazy_init: read nothing before the first use.
         serialize_data: keep the items in one array that all workers share.
+        shuffle_labels: seed of a control that must fail; see `XrayDataset`.
 
     Raises:
         FileNotFoundError: for a missing folder, table or patient.
@@ -73,6 +74,7 @@ class MIMICCXR(UncertainXrayDataset):
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
         serialize_data: bool = True,
+        shuffle_labels: int | None = None,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f'split must be one of {", ".join(SPLITS)}, got {split!r}')
@@ -88,6 +90,7 @@ class MIMICCXR(UncertainXrayDataset):
             indices=indices,
             lazy_init=lazy_init,
             serialize_data=serialize_data,
+            shuffle_labels=shuffle_labels,
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:
