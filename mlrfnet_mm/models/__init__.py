@@ -14,6 +14,7 @@
 """
 
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
+from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
@@ -28,6 +29,7 @@ __all__ = [
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',
+    'PyConvResNet',
     'TenCropClassifier',
     'TimmPretrained',
     'XrayDataPreprocessor',
