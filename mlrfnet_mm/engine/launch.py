@@ -86,7 +86,7 @@ def load_config(args: Namespace) -> Config:
 
 # What decides how images are read, not which: loaders that differ in these hold the same ones.
 READING = {'pipeline', 'test_mode', 'lazy_init', 'serialize_data', 'max_refetch', 'prepared'}
-READING |= {'policy', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo'}
+READING |= {'policy', 'tree', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo'}
 
 
 def check_validation_data(cfg: Config) -> None:

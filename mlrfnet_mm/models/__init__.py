@@ -18,7 +18,7 @@ from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
-from mlrfnet_mm.models.heads import MRFCHead
+from mlrfnet_mm.models.heads import MRFCHead, TreeLogits
 from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss
 from mlrfnet_mm.models.necks import ECANeck
 from mlrfnet_mm.models.ten_crop import TenCropClassifier
@@ -32,6 +32,7 @@ __all__ = [
     'PyConvResNet',
     'TenCropClassifier',
     'TimmPretrained',
+    'TreeLogits',
     'XrayDataPreprocessor',
     'build_model',
     'fill_in_channels',

@@ -59,11 +59,17 @@ def _build(part: Mapping[str, Any]) -> nn.Module:
 
 
 def _wants(part: Mapping[str, Any] | None) -> bool:
-    return part is not None and 'in_channels' in part and part['in_channels'] is None
+    if part is None:
+        return False
+    return part.get('in_channels', ()) is None or _wants(part.get('head'))  # of a head in a head
 
 
 def _filled(part: Mapping[str, Any], feats: Any, key: str) -> Mapping[str, Any]:
-    return {**part, 'in_channels': _channels(feats, key)} if _wants(part) else part
+    if not _wants(part):
+        return part
+    if _wants(part.get('head')):
+        part = {**part, 'head': _filled(part['head'], feats, f'{key}.head')}
+    return {**part, 'in_channels': _channels(feats, key)} if 'in_channels' in part else part
 
 
 def _channels(feats: Any, key: str) -> tuple[int, ...]:
