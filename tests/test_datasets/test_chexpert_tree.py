@@ -39,8 +39,10 @@ def labels(**named):
 
 def dataset(tmp_path, values, **options):
     for name, patient in dict(train='patient00001', valid='patient90001').items():
-        (tmp_path / name / patient).mkdir(parents=True)
-        line = [f'{name}/{patient}/study1/view1_frontal.jpg', 'Male', '60', 'Frontal', 'AP']
+        image = f'{name}/{patient}/study1/view1_frontal.jpg'
+        (tmp_path / image).parent.mkdir(parents=True)
+        (tmp_path / image).touch()
+        line = [image, 'Male', '60', 'Frontal', 'AP']
         line += values if name == 'train' else 14 * ['0.0']
         (tmp_path / f'{name}.csv').write_text(f'{HEADER}\n{",".join(line)}\n')
     return CheXpert(
