@@ -17,18 +17,20 @@ from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
+from mlrfnet_mm.models.classifiers import DistillingClassifier, TenCropClassifier
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
 from mlrfnet_mm.models.heads import MRFCHead, TreeLogits
-from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss
+from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss, MultiLabelDistillationLoss
 from mlrfnet_mm.models.necks import ECANeck
-from mlrfnet_mm.models.ten_crop import TenCropClassifier
 
 __all__ = [
     'BiasedFocalLoss',
+    'DistillingClassifier',
     'ECANeck',
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',
+    'MultiLabelDistillationLoss',
     'PyConvResNet',
     'TenCropClassifier',
     'TimmPretrained',
