@@ -13,28 +13,44 @@
                                                              loss: mlrfnet_mm.BiasedFocalLoss
 """
 
+from mlrfnet_mm.models.backbones.global_local import GlobalLocalBackbone
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
+from mlrfnet_mm.models.backbones.parallel_backbones import ParallelBackbones
 from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.classifiers import DistillingClassifier, TenCropClassifier
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
-from mlrfnet_mm.models.heads import MRFCHead, TreeLogits
+from mlrfnet_mm.models.heads import (
+    BatchGraphHead,
+    BottleneckHead,
+    FusionHead,
+    MRFCHead,
+    TreeLogits,
+)
 from mlrfnet_mm.models.losses import BiasedFocalLoss, MaskedLoss, MultiLabelDistillationLoss
-from mlrfnet_mm.models.necks import ECANeck
+from mlrfnet_mm.models.necks import ECANeck, SelectIntegrateNeck, SENeck, TripleAttentionNeck
 
 __all__ = [
+    'BatchGraphHead',
     'BiasedFocalLoss',
+    'BottleneckHead',
     'DistillingClassifier',
     'ECANeck',
+    'FusionHead',
+    'GlobalLocalBackbone',
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',
     'MultiLabelDistillationLoss',
+    'ParallelBackbones',
     'PyConvResNet',
+    'SENeck',
+    'SelectIntegrateNeck',
     'TenCropClassifier',
     'TimmPretrained',
     'TreeLogits',
+    'TripleAttentionNeck',
     'XrayDataPreprocessor',
     'build_model',
     'fill_in_channels',
