@@ -18,7 +18,7 @@ def arguments():
     """Name → command → argparse's action, of all commands."""
     found = {}
     for command in COMMANDS:
-        module = import_module(f'mlrfnet_mm.commands.{command}')
+        module = import_module(f'mlrfnet_mm.commands.{command.replace("-", "_")}')
         for parser in leaves(module.make_parser(f'mlrfnet {command}')):
             for action in parser._actions:
                 if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):

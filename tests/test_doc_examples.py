@@ -188,7 +188,7 @@ def test_commands_are_accepted(key, block, tmp_path):
 def check_mlrfnet(words):
     command, *words = words
     assert command in COMMANDS
-    module = importlib.import_module(f'mlrfnet_mm.commands.{command}')
+    module = importlib.import_module(f'mlrfnet_mm.commands.{command.replace("-", "_")}')
     args = module.make_parser(f'mlrfnet {command}').parse_args(words)  # else exit code 2
     if (config := getattr(args, 'config', None)) and not config.isupper():
         made = config.startswith(

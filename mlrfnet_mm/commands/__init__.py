@@ -17,6 +17,7 @@ COMMANDS = {
     'train': 'train a model',
     'test': 'test a checkpoint, on its own data or on other data',
     'evaluate': 'areas under curves with intervals, thresholds, two models compared',
+    'ensemble': 'average the predictions of several models',
     'calibrate': 'calibration and thresholds from validation predictions',
     'plot': 'ROC, precision-recall and reliability curves; loss over the epochs',
     'report': 'one page about a training',

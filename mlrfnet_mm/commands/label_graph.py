@@ -11,50 +11,37 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlrfnet_mm.commands.options import add, new_parser
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """Read the command line."""
-    from mlrfnet_mm.commands.options import add_cfg_options
 
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', help='config file, or the name of one that is shipped')
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = new_parser(prog, __doc__)
+    add(parser, 'config')
     parser.add_argument(
         '--threshold',
         type=float,
         default=0.1,
         metavar='T',
-        help='P(j | i) from which on j is an edge of i (default: %(default)s)',
+        help='least P(j | i) with which j is an edge of i (default: 0.1)',
     )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        metavar='FILE.json',
-        help='default: work_dirs/CONFIG/label_graph.json; the picture has the same name',
-    )
-    add_cfg_options(parser)
-    args = parser.parse_args(argv)
-    if args.out and args.out.suffix != '.json':
-        parser.error(f'--out must end in .json, got {args.out}')
-    return args
+    add(parser, '--out-dir', '<work_dirs/CONFIG>')
+    add(parser, '--cfg-options')
+    return parser
 
 
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet label-graph') -> None:
     """Count, print, write, draw."""
-    args = parse_args(argv, prog)
-    from mlrfnet_mm.engine.launch import check_keys, parse_options, read_config
+    args = make_parser(prog).parse_args(argv)
+    from mlrfnet_mm.engine.launch import read_with_options
     from mlrfnet_mm.evaluation.files.whole_files import write_text
     from mlrfnet_mm.reports.output.label_graph import count_labels, describe, plot_label_graph
 
-    cfg = read_config(args.config)
-    options = parse_options(args.cfg_options)
-    check_keys(cfg, options, args.config)
-    cfg.merge_from_dict(options)
-    counts = count_labels(cfg, args.threshold)
+    counts = count_labels(read_with_options(args.config, args.cfg_options), args.threshold)
     print(describe(counts))
-    out = args.out or Path('work_dirs', Path(args.config).stem, 'label_graph.json')
-    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(args.out_dir or Path('work_dirs', Path(args.config).stem))
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / 'label_graph.json'
     write_text(out, counts.text())
     for path in [out, *plot_label_graph(counts, out.with_suffix(''))]:
         print(f'written     {path}')

@@ -39,6 +39,7 @@ SHARED: dict[str, dict[str, Any]] = {
     ),
     'work_dir': dict(metavar='WORK_DIR', help='folder of a training'),
     'npz': dict(metavar='NPZ', help='predictions, what mlrfnet test --out wrote'),
+    '--out': dict(metavar='NPZ', help='prediction file to write, ending in .npz'),
     '--out-dir': dict(metavar='DIR', help='folder of what is written'),
     '--work-dir': dict(metavar='DIR', help='folder of logs and checkpoints'),
     '--cfg-options': dict(

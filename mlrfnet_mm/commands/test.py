@@ -27,9 +27,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         metavar='NAME',
         help="split of the data, as val for calibrate (default: the config's test split)",
     )
-    parser.add_argument(
-        '--out', metavar='NPZ', help='file for scores, labels and image names, ending in .npz'
-    )
+    add(parser, '--out')
     parser.add_argument(
         '--data',
         metavar='CONFIG',

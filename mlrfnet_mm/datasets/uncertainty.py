@@ -21,6 +21,7 @@ from mlrfnet_mm.datasets.chexpert.tables import (
     VIEWS,
     Xrays,
 )
+from mlrfnet_mm.datasets.chexpert.tree import TREES, given_ancestors, propagate_up
 from mlrfnet_mm.datasets.tables import check_patient_folders, stable_bucket
 from mlrfnet_mm.datasets.transforms.draws import LABELS, uniforms
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
@@ -133,6 +134,7 @@ class UncertainXrayDataset(XrayDataset):
         policy: see `policy_by_class`.
         views: ``'all'`` or ``'frontal'``.
         classes: ``'all'`` 14, or the five ``'scored'``, in the order of ``SCORED``.
+        tree: ``None``, ``'up'`` or ``'conditional'``; see `CheXpert`.
         test_mode: for evaluation: labels that the policy would draw are unknown. They are in
             every split but ``train``, too.
         lazy_init: read nothing before the first use.
@@ -146,6 +148,7 @@ class UncertainXrayDataset(XrayDataset):
         policy: str | Mapping[str, str],
         views: str,
         classes: str,
+        tree: str | None = None,
         test_mode: bool = False,
         lazy_init: bool = False,
         **options: Any,
@@ -154,10 +157,19 @@ class UncertainXrayDataset(XrayDataset):
             raise ValueError(f'views must be one of {", ".join(VIEWS)}, got {views!r}')
         if classes not in CLASSES:
             raise ValueError(f'classes must be one of {", ".join(CLASSES)}, got {classes!r}')
+        if tree is not None and tree not in TREES:
+            raise ValueError(f'tree must be one of {", ".join(TREES)} or None, got {tree!r}')
+        if tree and classes != 'all':
+            raise ValueError(
+                f"tree={tree!r} needs classes='all', got {classes!r}: parents are among the labels "
+                'that are not scored'
+            )
+        self._tree = tree
         self._limits = limits(policy, CLASSES[classes])
         self._columns = [FINDINGS.index(name) for name in CLASSES[classes]]
         self._draws_labels = stamp['split'] == 'train' and not test_mode
-        stamp = dict(stamp, policy=policy_name(policy), views=views)
+        name = policy_name(policy) + (f', tree {tree}' if tree else '')
+        stamp = dict(stamp, policy=name, views=views)
         super().__init__(data_root, stamp, test_mode=test_mode, lazy_init=True, **options)
         self._metainfo['classes'] = CLASSES[classes]
         if not lazy_init:
@@ -181,7 +193,7 @@ class UncertainXrayDataset(XrayDataset):
         if self.store is None:
             check_patient_folders(table, paths, images.lines)
         codes = np.frombuffer(b''.join(images.codes), np.uint8).reshape(len(paths), -1)
-        codes = codes[:, self._columns]
+        codes = propagate_up(codes) if self._tree else codes[:, self._columns]
         self._summary = self._summarize(images, codes, note)
         data, width = codes.tobytes(), codes.shape[1]
         starts = range(0, len(data), width)
@@ -219,6 +231,12 @@ class UncertainXrayDataset(XrayDataset):
     def encode(self, item: dict[str, Any]) -> np.ndarray:
         """The codes under the policy, float32 of shape ``(K,)``."""
         codes = np.frombuffer(item['gt_score'], np.uint8)
+        target = self._target(codes, item)
+        if self._tree == 'conditional':
+            target[~given_ancestors(codes)] = np.nan
+        return target
+
+    def _target(self, codes: np.ndarray, item: dict[str, Any]) -> np.ndarray:
         if not self._draws_labels:
             return targets(codes, self._limits, None)
         if 'draw' in item:  # by the image, not by its place among those that are kept

@@ -122,7 +122,8 @@ def load_config(args: Namespace) -> Config:
 
 # What decides how images are read, not which: loaders that differ in these hold the same ones.
 READING = {'pipeline', 'test_mode', 'lazy_init', 'serialize_data', 'max_refetch', 'prepared'}
-READING |= {'policy', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo', 'shuffle_labels'}
+READING |= {'policy', 'tree', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo'}
+READING |= {'shuffle_labels'}
 
 
 def check_validation_data(cfg: Config) -> None:

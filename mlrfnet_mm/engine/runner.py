@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process, master_only
-from mmengine.model import PretrainedInit
+from mmengine.model import PretrainedInit, is_model_wrapper
 from mmengine.registry import WEIGHT_INITIALIZERS
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
@@ -25,6 +25,8 @@ from mlrfnet_mm.engine.checkpoint import (
 )
 from mlrfnet_mm.engine.machine import complete_loader, describe
 from mlrfnet_mm.engine.parts import crop_size, is_part, set_image_size
+from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
+from mlrfnet_mm.models import DistillingClassifier
 from mlrfnet_mm.models.channels import fill_in_channels
 from mlrfnet_mm.registry import RUNNERS
 
@@ -51,6 +53,7 @@ class SafeRunner(Runner):
     - A training on other classes than those of the head's label graph is refused.
     - ``image_size`` of the config goes to the loaders' ``XrayGeometry``; ``in_channels=None`` of
       neck and head becomes what the backbone gives, before the optimizer sees the model.
+    - A student's checkpoints name its teacher's by SHA-256 (``model.teacher.sha256``).
     - ``channels_last=True`` in the config lays out the convolutions' weights that way, and the
       features follow; on GPUs only. (``compile=True`` is mmengine's own.)
     """
@@ -157,6 +160,7 @@ class SafeRunner(Runner):
         Raises:
             RuntimeError: another training writes there.
         """
+        self._note_teacher()
         lock = FileLock(os.path.join(self.work_dir, '.training.lock'))
         if is_main_process():
             try:
@@ -177,6 +181,26 @@ class SafeRunner(Runner):
             if lock.is_locked:
                 Path(lock.lock_file).unlink(missing_ok=True)
                 lock.release()
+
+    def _note_teacher(self) -> None:
+        """Put the digests of the teacher's files into the config, which each checkpoint carries.
+
+        Raises:
+            ValueError: the config has noted others.
+        """
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if not isinstance(model, DistillingClassifier):
+            return
+        files = model.teacher_files()
+        digests = [checkpoint_digest(file) for file in files]
+        noted = model.teacher.get('sha256')
+        if noted is not None and list(noted) != digests:
+            raise ValueError(
+                f'the teacher {", ".join(map(str, files))} has the SHA-256 {digests}, the config '
+                f'names another, {list(noted)}: set model.teacher.checkpoint to that file, or '
+                'leave model.teacher.sha256 out for a new training'
+            )
+        self.cfg.merge_from_dict({'model.teacher.sha256': digests})
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         """Build, and lay out for channels-last if the config says so.

@@ -33,7 +33,8 @@ class LoadedModel:
         cfg: its config.
         classes: names of the findings, in the order of the logits.
         stamp: ``model``, ``checkpoint``, ``sha256`` (its first 12 digits) and ``trained_on`` (data
-            set and protocol), to put next to numbers.
+            set and protocol), to put next to numbers; of a distilled model also ``teacher``, the
+            digests of its teacher's files.
         path: the checkpoint file.
     """
 
@@ -95,6 +96,8 @@ def load_model(
         sha256=checkpoint_digest(path),
         trained_on=trained_on or 'not recorded',
     )
+    if teacher := cfg.model.get('teacher'):
+        stamp['teacher'] = ' '.join(teacher.get('sha256') or ['not recorded'])
     classes = _classes(path, dataset, cfg)
     check_classes(path, classes, getattr(model.head, 'num_classes', None))
     return LoadedModel(model.to(place).eval(), cfg, classes, stamp, path)

@@ -14,13 +14,20 @@
 """
 
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
+from mlrfnet_mm.models.backbones.global_local import GlobalLocalBackbone
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
+from mlrfnet_mm.models.backbones.parallel_backbones import ParallelBackbones
+from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
+from mlrfnet_mm.models.classifiers import DistillingClassifier, TenCropClassifier
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
 from mlrfnet_mm.models.heads import (
+    BatchGraphHead,
+    BottleneckHead,
     FindingGraphHead,
+    FusionHead,
     LabelCoupling,
     LabelGraphHead,
     LabelQueryHead,
@@ -28,16 +35,33 @@ from mlrfnet_mm.models.heads import (
     MRFCHead,
     PixelAttentionHead,
     ScoreMapHead,
+    TreeLogits,
 )
-from mlrfnet_mm.models.losses import BalancedBCELoss, BiasedFocalLoss, MaskedLoss
-from mlrfnet_mm.models.necks import ECANeck, LSEPooling, TransitionNeck
-from mlrfnet_mm.models.ten_crop import TenCropClassifier
+from mlrfnet_mm.models.losses import (
+    BalancedBCELoss,
+    BiasedFocalLoss,
+    MaskedLoss,
+    MultiLabelDistillationLoss,
+)
+from mlrfnet_mm.models.necks import (
+    ECANeck,
+    LSEPooling,
+    SelectIntegrateNeck,
+    SENeck,
+    TransitionNeck,
+    TripleAttentionNeck,
+)
 
 __all__ = [
     'BalancedBCELoss',
+    'BatchGraphHead',
     'BiasedFocalLoss',
+    'BottleneckHead',
+    'DistillingClassifier',
     'ECANeck',
     'FindingGraphHead',
+    'FusionHead',
+    'GlobalLocalBackbone',
     'LSEPooling',
     'LabelCoupling',
     'LabelGraphHead',
@@ -46,11 +70,18 @@ __all__ = [
     'Lite0Pretrained',
     'MRFCHead',
     'MaskedLoss',
+    'MultiLabelDistillationLoss',
+    'ParallelBackbones',
     'PixelAttentionHead',
+    'PyConvResNet',
+    'SENeck',
     'ScoreMapHead',
+    'SelectIntegrateNeck',
     'TenCropClassifier',
     'TimmPretrained',
     'TransitionNeck',
+    'TreeLogits',
+    'TripleAttentionNeck',
     'TruncatedDenseNet',
     'XrayDataPreprocessor',
     'build_model',

@@ -6,7 +6,7 @@ from mmengine.dataset import default_collate, pseudo_collate
 from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mlrfnet_mm.models.ten_crop import logit_of_mean
+from mlrfnet_mm.models.classifiers.ten_crop import logit_of_mean
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 

@@ -65,6 +65,9 @@ class CheXpert(UncertainXrayDataset):
             stands for the classes that are not named.
         views: ``'all'`` or ``'frontal'``.
         classes: ``'all'`` 14 or the five ``'scored'``.
+        tree: with ``classes='all'``, the labels as a tree (Pham et al., see ``tree.py``). ``'up'``
+            makes the ancestors of a positive label positive; ``'conditional'`` does so and makes a
+            label unknown unless all its ancestors are positive (an uncertain one is not).
         pipeline: transforms, or their configs in mmpretrain's registry.
         prepared: folder of a prepared store, ``None`` (find it) or ``False``; see `XrayDataset`.
             With a store the images themselves may be absent.
@@ -93,6 +96,7 @@ class CheXpert(UncertainXrayDataset):
         policy: str | Mapping[str, str] = 'U-O&U-Z',
         views: str = 'all',
         classes: str = 'all',
+        tree: str | None = None,
         pipeline: Sequence[dict | Callable] = (),
         prepared: str | bool | None = None,
         test_mode: bool = False,
@@ -108,6 +112,7 @@ class CheXpert(UncertainXrayDataset):
             policy,
             views,
             classes,
+            tree,
             pipeline=pipeline,
             prepared=prepared,
             test_mode=test_mode,

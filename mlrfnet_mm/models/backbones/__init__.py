@@ -1,1 +1,1 @@
-"""Backbones, and weights of ImageNet for the backbones of others."""
+"""Backbones of our own, and weights for those of others."""

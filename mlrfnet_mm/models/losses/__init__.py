@@ -3,11 +3,17 @@
 from mlrfnet_mm.models.losses.balanced_bce_loss import BalancedBCELoss, balanced_bce_loss
 from mlrfnet_mm.models.losses.biased_focal_loss import BiasedFocalLoss, biased_focal_loss
 from mlrfnet_mm.models.losses.masked_loss import MaskedLoss
+from mlrfnet_mm.models.losses.multi_label_distillation import (
+    MultiLabelDistillationLoss,
+    multi_label_distillation,
+)
 
 __all__ = [
     'BalancedBCELoss',
     'BiasedFocalLoss',
     'MaskedLoss',
+    'MultiLabelDistillationLoss',
     'balanced_bce_loss',
     'biased_focal_loss',
+    'multi_label_distillation',
 ]
