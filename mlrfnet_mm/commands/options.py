@@ -1,6 +1,6 @@
 """The options that several commands have, each defined once: name, value, meaning.
 
-``docs/commands.md`` has the table of all options of all commands, and a test compares it with the
+The documents have the table of all options of all commands, and a test compares it with the
 parsers. Every command's module has ``make_parser(prog)``.
 """
 

@@ -67,8 +67,8 @@ def test_a_whole_run(work_dir):
     html, markdown = (path.read_text() for path in write_report(work_dir, replicates=100))
     page = Page(html)
     assert page.tags.count('img') == 4  # curves, ROC, precision-recall, reliability
-    assert all(source.startswith('data:image/png;base64,') for source in page.sources)
-    assert 'script' not in page.tags
+    assert all(source.startswith(('data:image/png;base64,', '#section-')) for source in page.sources)
+    assert page.tags.count('script') == 1  # the page's own, which sorts tables
     for text in (html, markdown):
         for expected in (
             'ChestX-ray14 official/train: 765 images, 268 patients; positives: Edema 72',
@@ -189,7 +189,7 @@ def test_every_text_is_escaped():
     evil = '<script>alert("x")</script>'
     table = Table('t', evil, {evil: 'a'}, [{'a': evil}], [evil])
     page = html_page(evil, [Section(evil, [evil, table, Absent(evil, evil)])])
-    assert '<script' not in page
+    assert '<script>alert' not in page
     assert page.count('&lt;script&gt;') == 10
 
 
