@@ -55,7 +55,7 @@ PY
     mlrfnet phantom --patients 40 --size 40 --workers 1
     mlrfnet train my.py --cfg-options "${small[@]}"
     mlrfnet test my.py work_dirs/my --out p.npz --cfg-options "${small[@]}"
-    mlrfnet predict data/phantom/images --checkpoint work_dirs/my --least-side 32
+    mlrfnet predict work_dirs/my data/phantom/images --least-side 32
     mlrfnet report work_dirs/my --replicates 100
     test -s p.npz && test -s work_dirs/my/report.html
     if grep -l 'not run' work_dirs/my/report.md; then exit 1; fi
@@ -66,9 +66,9 @@ PY
 JSON
     printf "_base_ = 'mlrfnet_mm::mlrfnet_phantom.py'\n_base_.model.head.lam = (0.0, 0.0, 0.0)\n" \
         > my_table/zero.py
-    mlrfnet ablate ./my_table --only zero --seeds 0 --out . --replicates 100 --cfg-options image_size=32 "${small[@]}"
+    mlrfnet ablate ./my_table --only zero --seeds 0 --out-dir . --replicates 100 --cfg-options image_size=32 "${small[@]}"
     test -s my_table.md
-    python -m mlrfnet_mm.__main__ ablate table9 --dry-run --on mlrfnet_phantom
+    python -m mlrfnet_mm ablate table9 --dry-run --on mlrfnet_phantom
 }
 
 failed=0
