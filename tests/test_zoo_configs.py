@@ -46,6 +46,18 @@ SYSTEMS = {
     'zoo/label_lstm': Golden(8_796_046, 2.8834),  # 2.8645 and the LSTM's 0.0189
     'zoo/finding_graph': Golden(8_016_782, 2.8808),  # 2.8652 and 14 x (1024 + 49 + 14) x 1024
     'zoo/pvt_query': Golden(25_778_638, 3.9248),  # 3.9027 and 0.0221: fused attention not counted
+    'zoo/pcsanet': Golden(22_828_114, 3.8585),
+    'zoo/irvin': Golden(6_968_206, 5.8460, 320),
+    'zoo/pham': Golden(6_968_206, 2.8645),
+    # CheXNet's 2.8645, and of the necks (167,936,512 and 25,856,450 with their classifiers)
+    # what mmengine counts of them, pooling included, instead of the linear layer
+    'zoo/triple_attention': Golden(7_914_033, 3.0335),
+    'zoo/select_integrate': Golden(7_629_106, 2.8775),
+    'zoo/similarity_graph': Golden(14_226_062, 17.7436, 512),  # the student's
+    'zoo/dual_fusion': Golden(30_547_946, 6.9739),  # 4.1094 and 2.8645
+    'zoo/global_local': Golden(14_229_418, 5.7299),  # twice 2.8645; SE and fusion beyond
+    'table5/pcsanet': Golden(22_828_114, 3.8598),  # 14 x 2048 x 48 more than a linear layer's
+    'table5/similarity_graph': Golden(14_226_062, 3.3962),
     'table5/label_gcn': Golden(14_495_616, 3.3974),  # 14 x 1664 x 49; pooled, linear: 3.3963
     'table5/label_gat': Golden(8_313_728, 2.8652),
     'table5/label_lstm': Golden(8_796_046, 2.8834),
@@ -77,7 +89,9 @@ def config_file(name):
 def without_weights(part):
     """The config with no published weights to be loaded, at any depth."""
     if isinstance(part, dict):
-        weights = str((part.get('init_cfg') or {}).get('type', '')).endswith('Pretrained')
+        init = part.get('init_cfg') or {}
+        first = init[0] if isinstance(init, list) else init  # one for each of several branches
+        weights = str(first.get('type', '')).endswith('Pretrained')
         return type(part)(
             {
                 k: None if weights and k == 'init_cfg' else without_weights(v)

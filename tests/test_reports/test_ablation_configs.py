@@ -60,6 +60,8 @@ CHANGES = {
     'table5/mrfc_label_graph_shuffled': GRAPH | {'model.head.type', 'model.head.hidden'},
     'table5/mrfc_query': LAM | QUERIES | {'model.head.type'},
     'table5/mrfc_coupling': COUPLED,
+    'table5/pcsanet': DEPTHLESS | {'model.backbone.init_cfg.type'} | TOP | NECK | POOLED,
+    'table5/similarity_graph': DEPTHLESS | TIMM | NECK | POOLED - {'model.head.pool'},
     'table6/u_ones': POLICY,
     'table6/u_zeros': POLICY,
     'table9/no_eca': NECK | {'model.neck'},
@@ -144,7 +146,7 @@ def test_row_s_model_computes(path):
     sample.set_gt_score(torch.tensor([1.0, 0.0] * 7))
     batch = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     data = model.data_preprocessor(dict(inputs=batch, data_samples=[sample, sample]), training=True)
-    loss = model(**data, mode='loss')['loss']
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     assert loss.shape == () and torch.isfinite(loss)
     unused = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
