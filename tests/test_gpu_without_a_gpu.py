@@ -45,7 +45,8 @@ def pretend(model):
 @pytest.mark.parametrize('config', networks())
 def test_forward_loss_and_prediction(config, dtype):
     model = build_model(config)
-    model.head.thr, model.head.topk = None, 1  # how many are above a threshold is not known
+    head = getattr(model.head, 'head', model.head)  # of a head around a head
+    head.thr, head.topk = None, 1  # how many are above a threshold is not known
     with FakeTensorMode(allow_non_fake_inputs=True):
         pretend(model)
         samples = [DataSample().set_gt_score(row) for row in torch.zeros(2, 14)]
@@ -54,7 +55,7 @@ def test_forward_loss_and_prediction(config, dtype):
         assert batch['inputs'].device.type == 'cuda'
         with torch.autocast('cuda', dtype):
             model.train()
-            loss = model(**batch, mode='loss')['loss']
+            loss, _ = model.parse_losses(model(**batch, mode='loss'))
             model.train(False)
             logits = model(batch['inputs'], mode='tensor')
             predicted = model(**batch, mode='predict')

@@ -63,13 +63,14 @@ PARTS_ASKED_FOR = [
 COMMANDS = [
     'train mlrfnet_phantom',
     'test mlrfnet_phantom .',
-    'predict . --checkpoint .',
+    'predict . .',
     'report .',
     'ablate table9',
     'phantom',
     'complexity mlrfnet_phantom',
     'localise mlrfnet_phantom .',
-    'prepare chestxray14 --out x',
+    'prepare chestxray14 --out-dir x',
+    'label-graph mlrfnet_phantom',
 ]
 EVALUATE = """
 from mlrfnet_mm.commands import main

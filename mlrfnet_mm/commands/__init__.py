@@ -86,7 +86,8 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         if '--debug' in words or not is_users(error):
             raise
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        hint = '' if isinstance(error, ValueError | OSError) else ' (--debug shows where)'
+        plain = isinstance(error, ValueError | OSError | FloatingPointError)
+        hint = '' if plain else ' (--debug shows where)'
         if isinstance(error, ImportError):
             try:
                 require_stack()
@@ -99,11 +100,11 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
 def is_users(error: Exception) -> bool:
     """Whether an error says what the user gave wrong, and not that the program is.
 
-    What this project refuses is a ValueError, OSError or RuntimeError, or an ImportError for an
-    extra that is not installed. What mmengine cannot build from a config is of any kind: a KeyError
+    What this project refuses is a ValueError, OSError or RuntimeError, a FloatingPointError for
+    numbers that are not finite, or an ImportError for an extra that is not installed. What mmengine cannot build from a config is of any kind: a KeyError
     for a part that is not there, a TypeError for an argument that it does not take.
     """
-    if isinstance(error, ValueError | OSError | RuntimeError | ImportError):
+    if isinstance(error, ValueError | OSError | RuntimeError | FloatingPointError | ImportError):
         return True
     calls = [(Path(call.filename).name, call.name) for call in extract_tb(error.__traceback__)]
     return ('build_functions.py', 'build_from_cfg') in calls or (

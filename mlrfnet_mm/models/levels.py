@@ -1,7 +1,9 @@
 """What the backbone gives against what a neck or head was built for."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor
 
 
@@ -50,3 +52,8 @@ def known_channels(in_channels: Sequence[int] | None, part: str) -> tuple[int, .
             "the channels of the backbone's levels, as (512, 1024, 2048)"
         )
     return tuple(in_channels)
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """Compute in the tensors' own precision on the device of x; the meta device has no other."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)

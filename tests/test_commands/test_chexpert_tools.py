@@ -70,7 +70,7 @@ def test_phantom_prepare_train_test_evaluate(root, run, tmp_path):
     # the studies of the test choose no epoch unless the protocol says so
     one = {'val_dataloader.dataset.protocol': 'select-on-valid'}
     process = run(python, 'tools/train.py', CONFIG, *options(root, **one), check=False)
-    assert "ValueError: protocol is 'held-out' in train_dataloader" in process.stderr
+    assert "mlrfnet train: protocol is 'held-out' in train_dataloader" in process.stderr
     one = {'val_dataloader.dataset.split': 'valid'}
     process = run(python, 'tools/train.py', CONFIG, *options(root, **one), check=False)
     assert "split is 'valid', as for the validation" in process.stderr

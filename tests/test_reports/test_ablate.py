@@ -395,7 +395,9 @@ def test_a_row_that_is_no_config_is_named(tmp_path):
     base = dict(label='base', config=str(ROOT / 'configs/mlrfnet_xray14.py'))
     content = dict(title='T', base=base, rows={'row': dict(label='row')})
     (tmp_path / 'table.json').write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r'row\.py does not fit over .*mlrfnet_xray14\.py'):
+    with pytest.raises(
+        ValueError, match="row.py: AttributeError: 'ConfigDict' object has no attribute 'no'"
+    ):
         build_plan(tmp_path)
 
 

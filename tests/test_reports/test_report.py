@@ -131,10 +131,10 @@ def test_an_empty_folder_says_which_commands_make_what(run, tmp_path):
     for part, command in {
         'Curves': 'mlrfnet train',
         'Test predictions': f'mlrfnet test CONFIG {tmp_path} --out {tmp_path}/p',
-        'Validation predictions': f'{tmp_path}/val_predictions.npz --cfg-options test_dataloader',
-        'Calibration': f'mlrfnet calibrate {tmp_path}/val_predictions.npz --checkpoint-dir',
-        'Localisation': 'tools/localise.py',
-        'Complexity': 'tools/complexity.py',
+        'Validation predictions': f'{tmp_path}/val_predictions.npz --split val',
+        'Calibration': f'mlrfnet calibrate {tmp_path} {tmp_path}/val_predictions.npz',
+        'Localisation': 'mlrfnet localise',
+        'Complexity': 'mlrfnet complexity',
     }.items():
         line = next(x for x in text.splitlines() if x.startswith(f'{part}: not run'))
         assert command in line

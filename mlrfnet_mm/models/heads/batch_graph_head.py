@@ -12,7 +12,7 @@ from mmpretrain.models import MultiLabelClsHead
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mlrfnet_mm.models.levels import check_levels, known_channels
+from mlrfnet_mm.models.levels import check_levels, known_channels, without_autocast
 from mlrfnet_mm.models.losses import multi_label_distillation
 from mlrfnet_mm.registry import MODELS
 
@@ -105,7 +105,7 @@ class BatchGraphHead(MultiLabelClsHead):
         """The teacher's logits (N, K) from the images' means (N, C) and labels (N, K)."""
         first, second = self.teacher
         half = means.dtype in (torch.half, torch.bfloat16)
-        with torch.autocast(means.device.type, enabled=False):  # the graph, in single precision
+        with without_autocast(means):  # the graph, in single precision
             means = means.float() if half else means
             graph = similarity_graph(target.to(means.dtype))
             logits: Tensor = graph @ second(F.relu(graph @ first(means)))

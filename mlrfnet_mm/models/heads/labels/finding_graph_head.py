@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mlrfnet_mm.models.heads.labels.label_graph import find_graph
 from mlrfnet_mm.models.heads.score_map_head import ScoreMapHead
+from mlrfnet_mm.models.levels import without_autocast
 from mlrfnet_mm.registry import MODELS
 
 SLOPE = 0.2  # of LeakyReLU
@@ -82,7 +83,7 @@ class FindingGraphHead(ScoreMapHead):
         graph = self.affinity.softmax(1) if self.propagation is None else self.propagation
         logits = []
         for level, (x, scores) in enumerate(zip(feats, self.score_maps(feats), strict=True)):
-            with torch.autocast(x.device.type, enabled=False):
+            with without_autocast(x):
                 weights = F.logsigmoid(scores.flatten(2)).softmax(-1)  # (N, K, H*W)
                 f = weights @ x.flatten(2).mT.to(weights.dtype)  # (N, K, C)
                 message = graph.to(f.dtype) @ (f @ self.graph_layers[level].to(f.dtype))

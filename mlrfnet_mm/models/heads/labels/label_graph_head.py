@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from mlrfnet_mm.models.heads.labels.label_graph import find_graph
 from mlrfnet_mm.models.heads.mrfc_head import MRFCHead
 from mlrfnet_mm.models.heads.pools import PoolConfig, make_pools
+from mlrfnet_mm.models.levels import without_autocast
 from mlrfnet_mm.registry import MODELS
 
 SLOPE = 0.2  # of LeakyReLU
@@ -204,7 +205,7 @@ class LabelGraphHead(MRFCHead):
 
     def _make_weights(self) -> list[Tensor]:
         z, graph = self.get_buffer('vectors'), self.get_buffer('propagation')
-        with torch.autocast(z.device.type, enabled=False):
+        with without_autocast(z):
             if self.first is not None:
                 z = self.activation(self.first(z, graph))
             return [layer(z, graph) for layer in self.last]
