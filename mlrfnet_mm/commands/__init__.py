@@ -101,8 +101,9 @@ def is_users(error: Exception) -> bool:
     """Whether an error says what the user gave wrong, and not that the program is.
 
     What this project refuses is a ValueError, OSError or RuntimeError, a FloatingPointError for
-    numbers that are not finite, or an ImportError for an extra that is not installed. What mmengine cannot build from a config is of any kind: a KeyError
-    for a part that is not there, a TypeError for an argument that it does not take.
+    numbers that are not finite, or an ImportError for an extra that is not installed. What mmengine
+    cannot build from a config is of any kind: a KeyError for a part that is not there, a TypeError
+    for an argument that it does not take.
     """
     if isinstance(error, ValueError | OSError | RuntimeError | FloatingPointError | ImportError):
         return True
