@@ -230,9 +230,10 @@ def test_predict_command(calibrated, inputs, images, phantom, run, tmp_path):
 
 def check_page(html, pictures):
     """It opens offline: nothing is loaded from elsewhere."""
-    sources = re.findall(r'(?:src|href)="([^"]{0,30})', html)
+    sources = re.findall(r'src="([^"]{0,30})', html)
     assert len(sources) == pictures
     assert all(source.startswith('data:image/png;base64,') for source in sources)
+    assert all(link.startswith('#section-') for link in re.findall(r'href="([^"]{0,30})', html))
     assert 'http' not in re.sub('base64,[^"]*', '', html)
     assert html.count(NOTICE) >= 1
     for finding in FINDINGS:
