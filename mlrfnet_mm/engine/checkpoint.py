@@ -58,9 +58,10 @@ def check_plain(path: str) -> None:
         with open(path, 'rb') as file:
             a_pickle = file.read(2) in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
         if not (a_pickle and told and isinstance(error, pickle.UnpicklingError)):
-            reason = f'{type(error).__name__}: {error}'.partition('\n')[0].partition(
-                '. In PyTorch'
-            )[0]
+            # before 2.6 the recommendation stands before the reason, since then behind it
+            text = str(error).split('WeightsUnpickler error: ')[-1]
+            reason = f'{type(error).__name__}: {text}'.partition('\n')[0]
+            reason = reason.partition('. In PyTorch')[0]
             raise RuntimeError(f'{path} is damaged or not a torch checkpoint: {reason}') from None
         raise RuntimeError(
             f'{path} holds more than weights and plain values, and was not loaded, as such a file '

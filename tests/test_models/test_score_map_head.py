@@ -100,6 +100,8 @@ def test_a_constant_map_gives_the_constant(pool, value):
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
 def test_scores_of_1e4_stay_finite(pool, low, dtype):
     """Within the head, which brings half precision to single."""
+    if dtype == torch.float16 and torch.__version__ < '2.3':
+        pytest.skip('torch before 2.3 has no convolution of half precision on CPUs')
     head = ScoreMapHead(1, (1,), pool, bias=False).to(dtype)
     nn.init.ones_(head.classifiers[0].weight)
     x = torch.tensor([low, 1e4, low, -1e4], dtype=dtype).view(1, 1, 2, 2).requires_grad_()

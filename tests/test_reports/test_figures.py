@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import write_log
+from scipy.integrate import trapezoid
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
@@ -44,7 +45,7 @@ def test_areas_below_the_points_are_scikit_learn_s(ties):
     p = make(ties=ties)
     y, s = p.labels[:, 0], p.scores[:, 0]
     fpr, tpr = roc_figure.roc_points(y, s)
-    assert np.trapezoid(tpr, fpr) == pytest.approx(roc_auc_score(y, s))
+    assert trapezoid(tpr, fpr) == pytest.approx(roc_auc_score(y, s))
     recall, precision = roc_figure.pr_points(y, s)
     area = (np.diff(recall) * precision[1:]).sum()  # steps, as high as at their right end
     assert area == pytest.approx(average_precision_score(y, s))
