@@ -287,7 +287,7 @@ def test_center_crop_equals_mmpretrain(shape, scale, size):
 
 
 def assert_alike(ours, stock, levels):
-    """Within so many gray levels; seldom more from OpenCV 4, which interpolates at 1/32 of a pixel."""
+    """Within so many gray levels; seldom more by OpenCV 4, which interpolates at 1/32 pixel."""
     gaps = np.abs(ours.astype(int) - stock)
     if int(cv2.__version__.split('.')[0]) < 5 and levels:
         assert np.mean(gaps > levels) < 0.002 and gaps.max() <= 8
