@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from mlrfnet_mm.datasets import ChestXray14, CheXpert
-from mlrfnet_mm.datasets.chexpert.tables import read_split
+from mlrfnet_mm.datasets.published.chexpert.tables import read_split
 
 
 def make_chestxray14(root: Path) -> int:

@@ -17,7 +17,7 @@ from dicom_files import write_dicom
 
 import mlrfnet_mm
 from mlrfnet_mm.commands import COMMANDS
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.registry import DATASETS, MODELS

@@ -85,7 +85,7 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
 
 def true_findings(path: str) -> dict[str, list[str]]:
     """Image name → its findings, from a label table."""
-    from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS, read_labels
+    from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS, read_labels
 
     table = read_labels(Path(path))
     return {

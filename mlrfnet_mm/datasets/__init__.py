@@ -1,8 +1,8 @@
-"""Data sets: one file each; what their tables share is in ``tables.py``."""
+"""Data sets: the published ones in a folder each; what tables share in ``tables.py``."""
 
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
-from mlrfnet_mm.datasets.chestxray14.dataset import ChestXray14
-from mlrfnet_mm.datasets.chexpert.dataset import CheXpert
-from mlrfnet_mm.datasets.mimic_cxr.dataset import MIMICCXR
+from mlrfnet_mm.datasets.published.chestxray14.dataset import ChestXray14
+from mlrfnet_mm.datasets.published.chexpert.dataset import CheXpert
+from mlrfnet_mm.datasets.published.mimic_cxr.dataset import MIMICCXR
 
 __all__ = ['MIMICCXR', 'CheXpert', 'ChestXray14']

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlrfnet_mm.datasets.chexpert.tables import (
+from mlrfnet_mm.datasets.published.chexpert.tables import (
     FINDINGS,
     POSITIVE,
     SCORED,
@@ -21,7 +21,7 @@ from mlrfnet_mm.datasets.chexpert.tables import (
     VIEWS,
     Xrays,
 )
-from mlrfnet_mm.datasets.chexpert.tree import TREES, given_ancestors, propagate_up
+from mlrfnet_mm.datasets.published.chexpert.tree import TREES, given_ancestors, propagate_up
 from mlrfnet_mm.datasets.tables import check_patient_folders, stable_bucket
 from mlrfnet_mm.datasets.transforms.draws import LABELS, uniforms
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset

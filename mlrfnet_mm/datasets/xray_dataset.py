@@ -12,7 +12,7 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
-from mlrfnet_mm.datasets.chestxray14.tables import PHANTOM_MANIFEST
+from mlrfnet_mm.datasets.published.chestxray14.tables import PHANTOM_MANIFEST
 from mlrfnet_mm.datasets.store.store import MANIFEST, PreparedStore, store_folder
 from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 
-from mlrfnet_mm.datasets.chestxray14.tables import LABEL_TABLE, LISTS, NO_FINDING
+from mlrfnet_mm.datasets.published.chestxray14.tables import LABEL_TABLE, LISTS, NO_FINDING
 from mlrfnet_mm.phantom.exposure import render
 from mlrfnet_mm.phantom.folder import (
     Layout,

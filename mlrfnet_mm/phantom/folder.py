@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import cv2
 
-from mlrfnet_mm.datasets.chestxray14.tables import PHANTOM_MANIFEST
+from mlrfnet_mm.datasets.published.chestxray14.tables import PHANTOM_MANIFEST
 
 Record = dict[str, Any]  # of one patient: 'patient' is the number, the rest is for the tables
 FIRST_LAYOUT = 'chestxray14'  # that of folders from before the layout was among the parameters

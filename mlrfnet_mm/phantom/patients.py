@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.phantom.anatomy import Thorax
 from mlrfnet_mm.phantom.findings import Place
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from mlrfnet_mm.datasets.chexpert.tables import SCORED
+from mlrfnet_mm.datasets.published.chexpert.tables import SCORED
 from mlrfnet_mm.engine.launch import build_runner, read_config
 from mlrfnet_mm.evaluation import Predictions, roc_auc
 

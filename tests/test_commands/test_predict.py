@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 
 import mlrfnet_mm
 from mlrfnet_mm.datasets import ChestXray14
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.decisions import ranked

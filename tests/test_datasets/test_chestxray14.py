@@ -15,7 +15,7 @@ import torch
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 
 from mlrfnet_mm.datasets import ChestXray14, xray_dataset
-from mlrfnet_mm.datasets.chestxray14.tables import (
+from mlrfnet_mm.datasets.published.chestxray14.tables import (
     FINDINGS,
     LISTS,
     PUBLISHED,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlrfnet_mm.datasets.chestxray14.boxes import read_boxes
+from mlrfnet_mm.datasets.published.chestxray14.boxes import read_boxes
 
 REAL = Path(__file__).resolve().parents[3] / 'shared/data/metadata/ChestX-ray14'
 HEADER = 'Image Index,Finding Label,Bbox [x,y,w,h],,,\n'

@@ -10,7 +10,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from mlrfnet_mm.datasets import CheXpert
-from mlrfnet_mm.datasets.chexpert.tables import (
+from mlrfnet_mm.datasets.published.chexpert.tables import (
     FINDINGS,
     POSITIVE,
     SCORED,

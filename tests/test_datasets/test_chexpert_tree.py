@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlrfnet_mm.datasets import CheXpert
-from mlrfnet_mm.datasets.chexpert.tables import (
+from mlrfnet_mm.datasets.published.chexpert.tables import (
     BLANK,
     FINDINGS,
     NEGATIVE,
@@ -16,7 +16,7 @@ from mlrfnet_mm.datasets.chexpert.tables import (
     UNCERTAIN,
     read_table,
 )
-from mlrfnet_mm.datasets.chexpert.tree import (
+from mlrfnet_mm.datasets.published.chexpert.tree import (
     PARENTS,
     ancestors,
     given_ancestors,

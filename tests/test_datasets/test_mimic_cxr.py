@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mlrfnet_mm.datasets import MIMICCXR
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS, SCORED
-from mlrfnet_mm.datasets.mimic_cxr.tables import read_split
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS, SCORED
+from mlrfnet_mm.datasets.published.mimic_cxr.tables import read_split
 from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.datasets.store.sources import SOURCES
 
@@ -120,7 +120,8 @@ def test_views_classes_and_policy_are_those_of_chexpert(tmp_path):
 def test_images_without_labels_are_left_out_and_counted(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(
-        'mlrfnet_mm.datasets.mimic_cxr.dataset.print_log', lambda text, *_, **__: said.append(text)
+        'mlrfnet_mm.datasets.published.mimic_cxr.dataset.print_log',
+        lambda text, *_, **__: said.append(text),
     )
     dataset = MIMICCXR(str(write(tmp_path / 'x', without=[50000001])))
     assert len(dataset) == 3
@@ -156,7 +157,7 @@ def test_faults(tmp_path, images, message):
 
 
 def test_a_cut_table_of_labels_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr('mlrfnet_mm.datasets.mimic_cxr.tables.MAX_UNLABELLED', 1)
+    monkeypatch.setattr('mlrfnet_mm.datasets.published.mimic_cxr.tables.MAX_UNLABELLED', 1)
     root = write(tmp_path / 'x', without=[50000001, 50000002])
     with pytest.raises(ValueError, match=r'no labels for 2 studies of train.*may be cut'):
         MIMICCXR(str(root))
@@ -219,7 +220,7 @@ def test_tables_of_two_versions_are_refused(tmp_path):
 
 
 def test_as_many_unlabeled_studies_as_published_are_fine(tmp_path, monkeypatch):
-    monkeypatch.setattr('mlrfnet_mm.datasets.mimic_cxr.tables.MAX_UNLABELLED', 1)
+    monkeypatch.setattr('mlrfnet_mm.datasets.published.mimic_cxr.tables.MAX_UNLABELLED', 1)
     assert len(MIMICCXR(str(write(tmp_path / 'x', without=[50000001])))) == 3
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, uniform
 
-from mlrfnet_mm.datasets.chexpert.tables import (
+from mlrfnet_mm.datasets.published.chexpert.tables import (
     BLANK,
     FINDINGS,
     NEGATIVE,

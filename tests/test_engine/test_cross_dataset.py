@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.cross_dataset import training_data, use_other_data
 from mlrfnet_mm.engine.launch import read_config
 

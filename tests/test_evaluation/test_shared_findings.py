@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS as NIH
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS as CHEXPERT
-from mlrfnet_mm.datasets.chexpert.tables import SCORED
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS as NIH
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS as CHEXPERT
+from mlrfnet_mm.datasets.published.chexpert.tables import SCORED
 from mlrfnet_mm.evaluation import Predictions, roc_auc
 from mlrfnet_mm.evaluation.metrics import SharedAUC, SharedStudyAUC, shared_findings
 

@@ -11,7 +11,7 @@ from mmpretrain.models import ConvNeXt, ResNetV1d
 from scipy.ndimage import map_coordinates
 from torch import nn
 
-from mlrfnet_mm.datasets.chestxray14.boxes import Box
+from mlrfnet_mm.datasets.published.chestxray14.boxes import Box
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation.localisation import detect, localise, peak

@@ -8,7 +8,7 @@ from builders import flatten
 from conftest import ROOT, Evil
 from mmengine.config import Config
 
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.inference.loaded_model import load_model
 from mlrfnet_mm.inference.pipeline import placing_pipeline
 from mlrfnet_mm.inference.stored_config import check_types, parse_config

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlrfnet_mm.datasets.chestxray14.tables import read_split
+from mlrfnet_mm.datasets.published.chestxray14.tables import read_split
 from mlrfnet_mm.datasets.xray_dataset import shuffle_columns
 from mlrfnet_mm.models.heads.labels.label_graph import (
     LabelCounts,

@@ -9,8 +9,8 @@ from mmpretrain.structures import DataSample
 from scipy.special import expit, logit
 from torch import nan
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS
-from mlrfnet_mm.datasets.chexpert.tree import PARENTS
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chexpert.tree import PARENTS
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.models.heads.tree_logits import tree_logits
 

@@ -8,8 +8,8 @@ import torch
 from builders import Itself
 from conftest import ROOT
 
-from mlrfnet_mm.datasets.chestxray14.boxes import Box
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.boxes import Box
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import percentile_interval

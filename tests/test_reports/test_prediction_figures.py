@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlrfnet_mm.datasets.chestxray14.boxes import Box
+from mlrfnet_mm.datasets.published.chestxray14.boxes import Box
 from mlrfnet_mm.evaluation import Calibration
 from mlrfnet_mm.evaluation.localisation import Localisation
 from mlrfnet_mm.inference.decisions import Decisions

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrfnet_mm.datasets.chestxray14.dataset import ChestXray14
-from mlrfnet_mm.datasets.chestxray14.tables import index_images
-from mlrfnet_mm.datasets.chexpert.dataset import CheXpert
-from mlrfnet_mm.datasets.chexpert.tables import find_folders
-from mlrfnet_mm.datasets.mimic_cxr.dataset import MIMICCXR
+from mlrfnet_mm.datasets.published.chestxray14.dataset import ChestXray14
+from mlrfnet_mm.datasets.published.chestxray14.tables import index_images
+from mlrfnet_mm.datasets.published.chexpert.dataset import CheXpert
+from mlrfnet_mm.datasets.published.chexpert.tables import find_folders
+from mlrfnet_mm.datasets.published.mimic_cxr.dataset import MIMICCXR
 
 
 class Source(NamedTuple):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
+from mlrfnet_mm.datasets.published.chestxray14.boxes import FRAME, Box
 
 
 def to_image(heat: np.ndarray, geometry: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -12,8 +12,8 @@ from mmengine.model import BaseModule
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS
-from mlrfnet_mm.datasets.chexpert.tree import PARENTS, ancestors
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chexpert.tree import PARENTS, ancestors
 from mlrfnet_mm.registry import MODELS
 
 LOSSES = ('factors', 'products')

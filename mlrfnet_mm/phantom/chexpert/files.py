@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS
 from mlrfnet_mm.phantom.chexpert.labels import expert_labels, report_labels
 from mlrfnet_mm.phantom.exposure import render_frontal
 from mlrfnet_mm.phantom.folder import (

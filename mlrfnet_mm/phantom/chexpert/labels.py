@@ -24,7 +24,7 @@ not positive either.
 
 import numpy as np
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS as COLUMNS
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS as COLUMNS
 
 POSITIVE = {
     'Enlarged Cardiomediastinum': {'Cardiomegaly'},

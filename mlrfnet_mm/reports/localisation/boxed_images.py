@@ -7,7 +7,7 @@ from typing import Any
 
 from mmpretrain.registry import DATASETS
 
-from mlrfnet_mm.datasets.chestxray14.boxes import Box, read_boxes
+from mlrfnet_mm.datasets.published.chestxray14.boxes import Box, read_boxes
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
 

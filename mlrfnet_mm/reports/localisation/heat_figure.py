@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
+from mlrfnet_mm.datasets.published.chestxray14.boxes import FRAME, Box
 from mlrfnet_mm.evaluation.localisation import Localisation, normalize
 from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots

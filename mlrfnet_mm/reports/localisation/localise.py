@@ -13,7 +13,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.chestxray14.boxes import FRAME, Box
+from mlrfnet_mm.datasets.published.chestxray14.boxes import FRAME, Box
 from mlrfnet_mm.datasets.transforms import read_gray
 from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.files.whole_files import write_text

@@ -87,7 +87,7 @@ def _has_boxes(run: Run) -> bool:
     from mmengine.registry import DATASETS
 
     from mlrfnet_mm.datasets import ChestXray14
-    from mlrfnet_mm.datasets.chestxray14.boxes import BOX_TABLE
+    from mlrfnet_mm.datasets.published.chestxray14.boxes import BOX_TABLE
 
     assert run.config is not None
     scope = run.config.get('default_scope')

@@ -7,7 +7,7 @@ Johnson et al., "MIMIC-CXR-JPG, a large publicly available database of labeled c
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS, Xrays, encode_labels
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS, Xrays, encode_labels
 from mlrfnet_mm.datasets.tables import check_disjoint, read_columns, refuse, table_file
 
 LABELS, SPLIT, METADATA = (

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS, POSITIVE
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS, POSITIVE
 
 # Child → parent. The eight others are roots.
 PARENTS: Mapping[str, str] = MappingProxyType(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlrfnet_mm.datasets.chestxray14.tables import (
+from mlrfnet_mm.datasets.published.chestxray14.tables import (
     FINDINGS,
     index_images,
     list_names,

@@ -11,8 +11,8 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mlrfnet_mm.datasets.chexpert.tables import FINDINGS, SCORED
-from mlrfnet_mm.datasets.mimic_cxr.tables import SPLITS, read_split
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS, SCORED
+from mlrfnet_mm.datasets.published.mimic_cxr.tables import SPLITS, read_split
 from mlrfnet_mm.datasets.uncertainty import UncertainXrayDataset
 from mlrfnet_mm.registry import DATASETS
 

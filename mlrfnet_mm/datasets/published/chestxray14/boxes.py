@@ -7,7 +7,7 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrfnet_mm.datasets.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.datasets.tables import refuse
 
 BOX_TABLE = 'BBox_List_2017.csv'

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlrfnet_mm.datasets.chestxray14.tables import PHANTOM_MANIFEST
-from mlrfnet_mm.datasets.chexpert.tables import (
+from mlrfnet_mm.datasets.published.chestxray14.tables import PHANTOM_MANIFEST
+from mlrfnet_mm.datasets.published.chexpert.tables import (
     FINDINGS,
     SCORED,
     find_folders,
