@@ -12,32 +12,13 @@ Expected: not run.
 """
 
 _base_ = [
+    '../_base_/models/densenet121.py',
     '../_base_/datasets/chestxray14.py',
     '../_base_/schedules/adam_20e.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    type='mmpretrain.ImageClassifier',
-    data_preprocessor=dict(type='mlrfnet_mm.XrayDataPreprocessor'),  # ImageNet's mean and deviation
-    backbone=dict(
-        type='mmpretrain.TIMMBackbone',
-        model_name='densenet121',
-        features_only=True,
-        out_indices=(4,),
-        init_cfg=dict(type='mlrfnet_mm.TimmPretrained', checkpoint='densenet121.tv_in1k'),
-    ),
-    neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(
-        type='mmpretrain.MultiLabelLinearClsHead',
-        num_classes=14,
-        in_channels=1024,
-        loss=dict(  # sum over 14 findings: 14 times the mean
-            type='mlrfnet_mm.MaskedLoss',
-            loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True, loss_weight=14.0),
-        ),
-    ),
-)
+_base_.model.head.loss.loss.loss_weight = 14.0  # sum over 14 findings: 14 times the mean
 
 _base_.image_size = dict(scale=224, crop_size=224)  # no crop
 train_pipeline = [

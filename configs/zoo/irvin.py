@@ -16,32 +16,11 @@ Expected: not run. (Paper: U-Ones 0.893, U-Zeros 0.889, on the 200 studies.)
 """
 
 _base_ = [
+    '../_base_/models/densenet121.py',
     '../_base_/datasets/chexpert.py',
     '../_base_/schedules/adam_20e.py',
     '../_base_/default_runtime.py',
 ]
-
-model = dict(
-    type='mmpretrain.ImageClassifier',
-    data_preprocessor=dict(type='mlrfnet_mm.XrayDataPreprocessor'),  # ImageNet's mean and deviation
-    backbone=dict(
-        type='mmpretrain.TIMMBackbone',
-        model_name='densenet121',
-        features_only=True,
-        out_indices=(4,),
-        init_cfg=dict(type='mlrfnet_mm.TimmPretrained', checkpoint='densenet121.tv_in1k'),
-    ),
-    neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(
-        type='mmpretrain.MultiLabelLinearClsHead',
-        num_classes=14,
-        in_channels=1024,
-        loss=dict(
-            type='mlrfnet_mm.MaskedLoss',
-            loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True),
-        ),
-    ),
-)
 
 _base_.image_size = dict(scale=320, crop_size=320)  # no crop
 train_pipeline = [

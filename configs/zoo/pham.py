@@ -16,35 +16,14 @@ Expected: not run. (Paper: single 0.894 with the tree, 0.858 U-Zeros, on the 200
 """
 
 _base_ = [
+    '../_base_/models/densenet121.py',
     '../_base_/datasets/chexpert.py',
     '../_base_/schedules/adam_20e.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    type='mmpretrain.ImageClassifier',
-    data_preprocessor=dict(type='mlrfnet_mm.XrayDataPreprocessor'),  # ImageNet's mean and deviation
-    backbone=dict(
-        type='mmpretrain.TIMMBackbone',
-        model_name='densenet121',
-        features_only=True,
-        out_indices=(4,),
-        init_cfg=dict(type='mlrfnet_mm.TimmPretrained', checkpoint='densenet121.tv_in1k'),
-    ),
-    neck=dict(type='mmpretrain.GlobalAveragePooling'),
-    head=dict(
-        type='mlrfnet_mm.TreeLogits',
-        loss_on='factors',
-        head=dict(
-            type='mmpretrain.MultiLabelLinearClsHead',
-            num_classes=14,
-            in_channels=1024,
-            loss=dict(
-                type='mlrfnet_mm.MaskedLoss',
-                loss=dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True),
-            ),
-        ),
-    ),
+_base_.model.head = dict(
+    type='mlrfnet_mm.TreeLogits', loss_on='factors', head=_base_.model.head.to_dict()
 )
 
 _base_.train_dataloader.dataset.update(policy='LSR-Ones', tree='conditional')
