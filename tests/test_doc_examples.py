@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import shutil
@@ -20,6 +21,7 @@ from mlrfnet_mm.commands import COMMANDS
 from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.models import build_model
+from mlrfnet_mm.models.heads.pools import pcam_pool
 from mlrfnet_mm.registry import DATASETS, MODELS
 
 MODULES = sorted(m.name for m in pkgutil.walk_packages(mlrfnet_mm.__path__, 'mlrfnet_mm.'))
@@ -237,3 +239,10 @@ def test_every_part_that_a_document_names_exists():
     source = '\n'.join(path.read_text() for path in (ROOT / 'mlrfnet_mm').rglob('*.py'))
     own = set(re.findall(r'^class (\w+)', source + '\n'.join(PARTS.values()), re.M))
     assert named <= own
+
+
+def test_the_pooling_that_contributors_read_is_the_one_that_is_shipped():
+    guide = (ROOT / 'CONTRIBUTING.md').read_text()
+    assert inspect.getsource(pcam_pool) in guide
+    row = 'configs/ablations/table5/pcam.py'
+    assert f'# {row}\n{(ROOT / row).read_text()}' in guide

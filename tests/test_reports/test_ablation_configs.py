@@ -81,6 +81,11 @@ CHANGES = {
     | TIMM
     | {'model.backbone.init_cfg.type'}
     | {f'model.data_preprocessor.{key}' for key in ('mean', 'std')},
+    'lite0_heads/mean': TOP | POOLED - {'model.neck'},
+    'lite0_heads/pcam': TOP | POOLED - {'model.neck'},
+    'lite0_heads/lse': TOP | LAM | {f'model.head.{key}' for key in ('type', 'pool.name', 'pool.r')},
+    'lite0_heads/pixel_attention': TOP | LAM | {'model.head.type'},
+    'lite0_heads/mrfc_label_graph': GRAPH | {'model.head.type', 'model.head.hidden'},
     'fig7_lr/lr_1e_3': {'optim_wrapper.optimizer.lr'},
     'fig7_lr/lr_1e_5': {'optim_wrapper.optimizer.lr'},
 }
