@@ -139,8 +139,8 @@ class TimmPretrained:
             if common or not keys:
                 what = f'also in {elsewhere}: {common[0]}' if common else f'not in {place}'
                 raise ValueError(
-                    f'{type(self).__name__} {self.checkpoint!r}: {argument}={name!r} is {what}; leave the '
-                    'name out, or correct it'
+                    f'{type(self).__name__} {self.checkpoint!r}: {argument}={name!r} is {what}; '
+                    'leave the name out, or correct it'
                 )
             found |= keys
         return found
