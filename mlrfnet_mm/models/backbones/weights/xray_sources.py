@@ -116,7 +116,7 @@ def _ark(network: str, size: int) -> XraySource:
     return XraySource(
         license='Arizona State University: academic and non-commercial research; patent pending',
         url='https://github.com/jlianglab/Ark',
-        network=dict(model_name=network, img_size=size),
+        network=dict(model_name=network, img_size=size, feature_cls='getter'),  # (N, C, H, W)
         takes=IMAGENET,
         rules=(
             *((rf'layers\.{i}\.(downsample\..*)', rf'layers.{i + 1}.\1') for i in range(3)),
