@@ -11,7 +11,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from builders import Noise, small_runner
-from conftest import Evil
+from conftest import ROOT, Evil
 from mmengine.registry import DATASETS
 from mmpretrain.registry import MODELS
 from safetensors.torch import save_file
@@ -435,7 +435,7 @@ def test_the_conversion_that_is_told_gives_a_file_that_loads(name, tmp_path, mon
 @pytest.mark.parametrize('content', [b'not torch', b'PK\x03\x04 broken', b''])
 def test_damage_is_told(content, tmp_path):
     (tmp_path / 'w.pth').write_bytes(content)
-    with pytest.raises(ValueError, match='w.pth is (damaged|a pickle)'):
+    with pytest.raises(ValueError, match='w.pth is damaged, or not a file of weights'):
         filled(backbone('rad_dino', tmp_path / 'w.pth'))
 
 
@@ -569,3 +569,17 @@ def test_names_are_found_wherever_a_config_has_them():
     assert [name.split()[0] for name in found] == ['rad_dino', 'of_a_later_version']
     assert found[1].endswith('(license: not known here)')
     assert started_from(dict(backbone=dict(init_cfg=dict(type='mlrfnet_mm.TimmPretrained')))) == []
+
+
+def test_the_documents_table_says_what_the_sources_say():
+    text = (ROOT / 'docs/weights.md').read_text()
+    rows = re.findall(r'^\| \[`(\w+)`\]\((.*?)\) \| (.*) \|$', text, re.M)
+    assert [name for name, *_ in rows] == list(XRAY_SOURCES)
+    for name, url, rest in rows:
+        source, (net, license, numbers, _, tried) = XRAY_SOURCES[name], rest.split(' | ')
+        assert (url, license, tried) == (source.url, source.license, 'no')
+        assert eval(f'dict({net[1:-1]})') == source.network
+        mean, std = (list(map(float, part.split(', '))) for part in numbers.split('; '))
+        assert mean == pytest.approx(source.takes.mean, rel=1e-5)
+        assert std == pytest.approx(source.takes.std, rel=1e-5)
+        assert len(mean) == len(std) in (1, 3)

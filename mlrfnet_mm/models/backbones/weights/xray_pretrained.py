@@ -61,9 +61,8 @@ class XrayPretrained(TimmPretrained):
 
     A first convolution for gray images is spread over three channels, or three are summed for a
     backbone with ``in_channels=1`` (:func:`fold_channels`); a position embedding of another number
-    of patches is resampled. The preprocessor must normalize as the source did, which
-    ``mlrfnet_mm.SafeRunner`` checks: ``data_preprocessor=dict(type='mlrfnet_mm.
-    XrayDataPreprocessor', source=…)``.
+    of patches is resampled. The preprocessor must normalize as the source did, with ``source`` of
+    :class:`XrayDataPreprocessor`; ``mlrfnet_mm.SafeRunner`` compares.
 
     Args:
         source: a name of ``XRAY_SOURCES``, as ``torchxrayvision_densenet121``.
@@ -162,10 +161,8 @@ def read_weights(path: Path, source: XraySource) -> dict[str, Tensor]:
     else:
         try:
             content = torch.load(path, map_location='cpu', weights_only=True)
-        except pickle.UnpicklingError as error:
-            raise ValueError(_refusal(path, source, str(error))) from None
-        except (RuntimeError, EOFError, KeyError, OSError) as error:
-            raise ValueError(f'{path} is damaged, or not a torch file: {error}') from None
+        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, OSError) as error:
+            raise ValueError(_refusal(path, source, error)) from None
         part = next((part for part in source.parts if part in content), None)
         content = content if part is None else content[part]
     if not isinstance(content, Mapping) or not all(torch.is_tensor(x) for x in content.values()):
@@ -177,20 +174,20 @@ def read_weights(path: Path, source: XraySource) -> dict[str, Tensor]:
     return {key.removeprefix('module.'): value for key, value in content.items()}
 
 
-def _refusal(path: Path, source: XraySource, error: str) -> str:
-    """Why a pickle is not read, and what to do elsewhere; torch's own text advises to read it."""
-    asked = re.search(r'(?:GLOBAL|global|class) ([\w.]+\.\w+)', error)
+def _refusal(path: Path, source: XraySource, error: Exception) -> str:
+    """Why a file is not read, and what to do elsewhere; torch's own text advises to read it."""
+    asked = re.search(r"(?:GLOBAL|global|class) '?([\w.]+\.\w+)", str(error))
+    if not asked or not isinstance(error, pickle.UnpicklingError):
+        return f'{path} is damaged, or not a file of weights ({type(error).__name__}); get it again'
     part = 'content'
     for name in reversed(source.parts):
         part = f'content.get({name!r}, {part})'
-    lines = CONVERSION.format(
-        file=path.name, part=part, to=f'{path.name.split(".")[0]}.safetensors'
-    )
+    to = f'{path.name.split(".")[0]}.safetensors'
     return (
-        f'{path} is a pickle of more than weights'
-        f'{f" (it asks for {asked[1]})" if asked else ""}: to read it is to run it, and it was not '
-        'read. On a machine that may be lost, with the packages of its authors, run\n\n'
-        f'{lines}\nand give the .safetensors file as checkpoint'
+        f'{path} is a pickle of more than weights (it asks for {asked[1]}): to read it is to run '
+        'it, and it was not read. On a machine that may be lost, with the packages of its authors, '
+        f'run\n\n{CONVERSION.format(file=path.name, part=part, to=to)}\nand give the .safetensors '
+        'file as checkpoint'
     )
 
 

@@ -2,8 +2,7 @@
 
 Names and shapes are read off the authors' code and, where it can be installed, compared with that
 code's networks (torchxrayvision, segmentation-models-pytorch, transformers). No mapping was tried
-on a published file: none could be had here. RAD-DINO's range and the names in jfhealthcare's file
-are from memory.
+on a published file: none could be had here. RAD-DINO's range is from memory.
 """
 
 import re
