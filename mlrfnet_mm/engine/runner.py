@@ -27,6 +27,7 @@ from mlrfnet_mm.engine.machine import complete_loader, describe
 from mlrfnet_mm.engine.parts import crop_size, is_part, set_image_size
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.models import DistillingClassifier
+from mlrfnet_mm.models.backbones.weights.xray_pretrained import check_input_range
 from mlrfnet_mm.models.channels import fill_in_channels
 from mlrfnet_mm.registry import RUNNERS
 
@@ -53,6 +54,8 @@ class SafeRunner(Runner):
     - A training on other classes than those of the head's label graph is refused.
     - ``image_size`` of the config goes to the loaders' ``XrayGeometry``; ``in_channels=None`` of
       neck and head becomes what the backbone gives, before the optimizer sees the model.
+    - A model that starts from published chest X-ray weights (``XrayPretrained``) must normalize its
+      images as they were normalized.
     - A student's checkpoints name its teacher's by SHA-256 (``model.teacher.sha256``).
     - ``channels_last=True`` in the config lays out the convolutions' weights that way, and the
       features follow; on GPUs only. (``compile=True`` is mmengine's own.)
@@ -251,6 +254,7 @@ class SafeRunner(Runner):
     def _init_model_weights(self) -> None:
         if self._resume and (self._load_from or latest_checkpoint(self.work_dir)):
             return
+        check_input_range(self.model.module if is_model_wrapper(self.model) else self.model)
         if not self.trusting:
             for module in self.model.modules():
                 settings = getattr(module, 'init_cfg', None) or []

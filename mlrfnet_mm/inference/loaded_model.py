@@ -21,6 +21,7 @@ from mlrfnet_mm.engine.machine import usable_device
 from mlrfnet_mm.engine.parts import crop_size, leaf_datasets, part_class
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.stored_config import check_types, parse_config
+from mlrfnet_mm.models.backbones.weights.xray_pretrained import started_from
 from mlrfnet_mm.models.channels import build_model
 
 
@@ -34,7 +35,8 @@ class LoadedModel:
         classes: names of the findings, in the order of the logits.
         stamp: ``model``, ``checkpoint``, ``sha256`` (its first 12 digits) and ``trained_on`` (data
             set and protocol), to put next to numbers; of a distilled model also ``teacher``, the
-            digests of its teacher's files.
+            digests of its teacher's files; of one that started from published chest X-ray weights
+            also ``started_from``, their names and licenses.
         path: the checkpoint file.
     """
 
@@ -98,6 +100,8 @@ def load_model(
     )
     if teacher := cfg.model.get('teacher'):
         stamp['teacher'] = ' '.join(teacher.get('sha256') or ['not recorded'])
+    if weights := started_from(cfg.model):
+        stamp['started_from'] = '; '.join(weights)
     classes = _classes(path, dataset, cfg)
     check_classes(path, classes, getattr(model.head, 'num_classes', None))
     return LoadedModel(model.to(place).eval(), cfg, classes, stamp, path)

@@ -15,11 +15,12 @@
 
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.models.backbones.global_local import GlobalLocalBackbone
-from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.parallel_backbones import ParallelBackbones
 from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
-from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
+from mlrfnet_mm.models.backbones.weights.lite0_pretrained import Lite0Pretrained
+from mlrfnet_mm.models.backbones.weights.timm_pretrained import TimmPretrained
+from mlrfnet_mm.models.backbones.weights.xray_pretrained import XrayPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
 from mlrfnet_mm.models.classifiers import DistillingClassifier, TenCropClassifier
 from mlrfnet_mm.models.data_preprocessor import XrayDataPreprocessor
@@ -84,6 +85,7 @@ __all__ = [
     'TripleAttentionNeck',
     'TruncatedDenseNet',
     'XrayDataPreprocessor',
+    'XrayPretrained',
     'build_model',
     'fill_in_channels',
 ]

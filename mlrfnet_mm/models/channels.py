@@ -35,7 +35,8 @@ def fill_in_channels(model: Mapping[str, Any], size: int = 224) -> dict[str, Any
         return filled
     with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of missing weights: they are not wanted
-        feats = _build(model['backbone'])(torch.zeros(1, 3, size, size, device='meta'))
+        channels = model['backbone'].get('in_channels', 3)  # of the image
+        feats = _build(model['backbone'])(torch.zeros(1, channels, size, size, device='meta'))
         for i, neck in enumerate(necks):
             necks[i] = _filled(neck, feats, 'neck')
             feats = _build(necks[i])(feats)

@@ -7,6 +7,7 @@ import torch
 from mmpretrain.models import ClsDataPreprocessor
 from torch import Tensor
 
+from mlrfnet_mm.models.backbones.weights.xray_sources import IMAGENET, source_of
 from mlrfnet_mm.registry import MODELS
 
 
@@ -26,20 +27,30 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
         mean: of the channels, in gray levels; three for a network of color images (ImageNet's by
             default), one for a network of one channel.
         std: standard deviations, as many.
+        source: published chest X-ray weights (:class:`XrayPretrained`) whose numbers are taken, for
+            three channels.
         batch_augments: see mmpretrain's ClsDataPreprocessor; Mixup and CutMix mix ``gt_score``,
             so the loss must take targets between 0 and 1.
 
     Raises:
-        ValueError: no or unequally many means and deviations, when built; images of several sizes
-            or of several channels, when called.
+        ValueError: no or unequally many means and deviations, or numbers next to a source, when
+            built; images of several sizes or of several channels, when called.
     """
 
     def __init__(
         self,
-        mean: Sequence[float] = (123.675, 116.28, 103.53),
-        std: Sequence[float] = (58.395, 57.12, 57.375),
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         batch_augments: dict | None = None,
+        source: str | None = None,
     ) -> None:
+        if source is not None and not (mean is None and std is None):
+            raise ValueError(
+                f'source={source!r} has its own mean and std, got {mean} and {std} next to it'
+            )
+        takes = IMAGENET if source is None else source_of(source).takes.of_three()
+        mean = takes.mean if mean is None else mean
+        std = takes.std if std is None else std
         if not mean or len(mean) != len(std):
             raise ValueError(
                 f'mean and std must have the same number of entries (1 or 3), got {mean} and {std}'

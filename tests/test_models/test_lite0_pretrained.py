@@ -7,7 +7,7 @@ import torch
 from mmpretrain.registry import MODELS
 from sklearn.datasets import load_sample_image
 
-from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained, rename
+from mlrfnet_mm.models.backbones.weights.lite0_pretrained import Lite0Pretrained, rename
 
 LITE0 = dict(
     type='mmpretrain.TIMMBackbone',

@@ -5,7 +5,7 @@ and gives the same features. mmengine's own ``Pretrained`` only warns when keys 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import timm
@@ -21,8 +21,8 @@ FILE_SUFFIXES = ('.safetensors', '.pth', '.pt', '.bin')
 CLASSIFIERS = ('fc.', 'head.', 'classifier.')  # where timm's models keep the ImageNet classifier
 
 
-def as_features(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """Name a timm model's weights as its ``features_only`` form does, and keep what that has.
+def feature_names(keys: Iterable[str], net: nn.Module) -> dict[str, str]:
+    """Names that a timm model's keys have in its ``features_only`` form; those it lacks are absent.
 
     timm takes some containers apart (``features.conv0`` becomes ``features_conv0``) and drops whole
     modules behind the last level. A part of a module that is there is never dropped. With
@@ -30,18 +30,15 @@ def as_features(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]
     """
     parts = {key.split('.')[0] for key in net.state_dict()}
     if parts == {'model'}:
-        return {
-            f'model.{k}': v for k, v in as_features(weights, net.get_submodule('model')).items()
-        }
-    named = {
-        k if k.split('.')[0] in parts else k.replace('.', '_', 1): v for k, v in weights.items()
-    }
-    return {key: value for key, value in named.items() if key.split('.')[0] in parts}
+        inner = feature_names(keys, net.get_submodule('model'))
+        return {key: f'model.{name}' for key, name in inner.items()}
+    named = {k: k if k.split('.')[0] in parts else k.replace('.', '_', 1) for k in keys}
+    return {key: name for key, name in named.items() if name.split('.')[0] in parts}
 
 
 def _names(names: Sequence[str], argument: str) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise ValueError(f'{argument} of TimmPretrained is a tuple of names, as ({names!r},)')
+        raise ValueError(f'{argument} is a tuple of names, as ({names!r},)')
     return tuple(names)
 
 
@@ -79,16 +76,17 @@ class TimmPretrained:
         """Load into ``module`` and mark it as initialized, down to its last child."""
         if isinstance(getattr(module, 'init_cfg', None), list):
             raise ValueError(
-                'TimmPretrained fills the whole backbone, so that init_cfg must be this one dict; '
-                f'the others would overwrite it: {module.init_cfg}'
+                f'{type(self).__name__} fills the whole backbone, so that init_cfg must be this '
+                f'one dict; the others would overwrite it: {module.init_cfg}'
             )
-        weights = self._read()
-        net = module
+        given = self._read()
+        names, net = {key: key for key in given}, module
         if isinstance(module, TIMMBackbone):
             net = module.timm_model
-            weights = as_features(weights, net)
+            names = feature_names(given, net)
         own = net.state_dict()
-        weights = {k: v for k, v in weights.items() if k in own or not k.startswith(CLASSIFIERS)}
+        names = {k: n for k, n in names.items() if n in own or not n.startswith(CLASSIFIERS)}
+        weights = self._fit({name: given[key] for key, name in names.items()}, net)
         left = self._of(self.drop, weights, own, 'drop', 'the weights', 'the backbone')
         kept = self._of(self.new, own, weights, 'new', 'the backbone', 'the weights')
         loaded = {k: v for k, v in weights.items() if k not in left}
@@ -107,13 +105,22 @@ class TimmPretrained:
             if isinstance(child, BaseModule) and child is not module:
                 child.is_init = True
         if hasattr(module, '_params_init_info'):
-            update_init_info(module, init_info=f'TimmPretrained: {self.checkpoint}')
-        report = f'ImageNet weights: {self.checkpoint}, {len(loaded)} tensors'
+            update_init_info(module, init_info=f'{type(self).__name__}: {self.checkpoint}')
+        cut = [key for key in given if key not in names]
+        print_log(self._report(len(loaded), sorted(left), sorted(kept), cut), logger='current')
+
+    def _fit(self, weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+        """Weights in the shapes of the network; timm's are in them already."""
+        return weights
+
+    def _report(self, loaded: int, left: list[str], kept: list[str], cut: list[str]) -> str:
+        """Of tensors: how many were loaded, dropped by name, kept, cut off with the classifier."""
+        report = f'ImageNet weights: {self.checkpoint}, {loaded} tensors'
         if left:
             report += f'; left out {len(left)} of {", ".join(self.drop)}'
         if kept:
             report += f'; not in them and new {len(kept)} of {", ".join(self.new)}'
-        print_log(report, logger='current')
+        return report
 
     def _of(
         self,
@@ -132,8 +139,8 @@ class TimmPretrained:
             if common or not keys:
                 what = f'also in {elsewhere}: {common[0]}' if common else f'not in {place}'
                 raise ValueError(
-                    f'TimmPretrained {self.checkpoint!r}: {argument}={name!r} is {what}; leave the '
-                    'name out, or correct it'
+                    f'{type(self).__name__} {self.checkpoint!r}: {argument}={name!r} is {what}; '
+                    'leave the name out, or correct it'
                 )
             found |= keys
         return found

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import Tensor
 
-from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
+from mlrfnet_mm.models.backbones.weights.timm_pretrained import TimmPretrained
 from mlrfnet_mm.registry import WEIGHT_INITIALIZERS
 
 MODEL = 'tf_efficientnet_lite0'

@@ -1,0 +1,1 @@
+"""Where a backbone's weights come from: timm, a package, published chest X-ray networks."""
