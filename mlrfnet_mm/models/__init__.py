@@ -40,6 +40,8 @@ from mlrfnet_mm.models.heads import (
 from mlrfnet_mm.models.losses import (
     BalancedBCELoss,
     BiasedFocalLoss,
+    DistributionBalancedLoss,
+    LDAMLoss,
     MaskedLoss,
     MultiLabelDistillationLoss,
 )
@@ -58,10 +60,12 @@ __all__ = [
     'BiasedFocalLoss',
     'BottleneckHead',
     'DistillingClassifier',
+    'DistributionBalancedLoss',
     'ECANeck',
     'FindingGraphHead',
     'FusionHead',
     'GlobalLocalBackbone',
+    'LDAMLoss',
     'LSEPooling',
     'LabelCoupling',
     'LabelGraphHead',
