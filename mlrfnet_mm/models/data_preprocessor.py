@@ -26,8 +26,10 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
         mean: of the channels, in gray levels; three for a network of color images (ImageNet's by
             default), one for a network of one channel.
         std: standard deviations, as many.
-        batch_augments: see mmpretrain's ClsDataPreprocessor; Mixup and CutMix mix ``gt_score``,
-            so the loss must take targets between 0 and 1.
+        batch_augments: see mmpretrain's ClsDataPreprocessor; a model's ``train_cfg`` comes here.
+            Mixup and CutMix mix ``gt_score``, so the loss must take targets between 0 and 1. What
+            is unknown (NaN) in one of two images is unknown in their mixture, and the loss must
+            mask it. Their draws come from the process's own generators.
 
     Raises:
         ValueError: no or unequally many means and deviations, when built; images of several sizes
