@@ -70,6 +70,8 @@ def train(tmp_path, phantom, wrap, as_object, workers=1, sampler=IN_ORDER, pipel
     runner._val_loop = runner._val_dataloader = runner._val_evaluator = None
     runner.model.train_step = lambda data, optim_wrapper: {}
     runner.train()
+    # Its workers end here: a later runner's would inherit them, and wait 5 s for each.
+    runner.train_loop.dataloader._iterator = None
     return keep.epochs
 
 
