@@ -43,7 +43,8 @@ def read_counts(
     Args:
         class_counts: images with each finding, one number per class; or what ``mlrfnet label-graph
             CONFIG`` counted: its file, one that is shipped, as
-            ``'graphs/xray14_official_train.json'``, or what such a file holds.
+            ``'graphs/xray14_official_train.json'``, or what such a file holds. A file must be there
+            whenever the model is built, for prediction, too.
         images: number of images, for counts given as numbers; a file knows it.
 
     Raises:
