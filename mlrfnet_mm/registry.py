@@ -10,6 +10,7 @@ from mlrfnet_mm import require_stack
 
 require_stack()
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -26,6 +27,7 @@ def _registry(name: str, parent: Registry, location: str) -> Registry:
 
 
 DATASETS = _registry('dataset', MMENGINE_DATASETS, 'datasets')
+DATA_SAMPLERS = _registry('data sampler', MMENGINE_DATA_SAMPLERS, 'datasets')
 TRANSFORMS = _registry('transform', MMENGINE_TRANSFORMS, 'datasets.transforms')
 MODELS = _registry('model', MMENGINE_MODELS, 'models')
 WEIGHT_INITIALIZERS = _registry('weight initializer', MMENGINE_WEIGHT_INITIALIZERS, 'models')

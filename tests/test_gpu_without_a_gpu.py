@@ -6,6 +6,7 @@
 import pytest
 import torch
 from conftest import ROOT
+from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -62,6 +63,27 @@ def test_forward_loss_and_prediction(config, dtype):
         assert (loss.device.type, loss.dtype) == ('cuda', torch.float32)
         assert (logits.device.type, tuple(logits.shape)) == ('cuda', (2, 14))
         assert predicted[0].pred_score.device.type == 'cuda'
+
+
+COUNTS = tuple(range(100, 114))
+
+
+@pytest.mark.parametrize(
+    'loss',
+    [
+        dict(type='mlrfnet_mm.LDAMLoss', class_counts=COUNTS, beta=0.999),
+        dict(type='mlrfnet_mm.DistributionBalancedLoss', class_counts=COUNTS, images=500),
+        dict(type='mlrfnet_mm.MaskedLoss', loss=dict(type='mmpretrain.AsymmetricLoss')),
+    ],
+    ids=lambda config: config['type'],
+)
+def test_a_loss_that_a_hook_builds_in_a_training(loss):
+    """mmpretrain's SwitchRecipeHook moves nothing: counts that are on the CPU serve too."""
+    module = MODELS.build(loss)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        logits = torch.randn(2, 14, device='cuda', dtype=torch.float16)
+        value = module(logits, torch.zeros(2, 14, device='cuda'), avg_factor=2)
+    assert (value.device.type, value.dtype) == ('cuda', torch.float32)
 
 
 def test_a_tensor_left_on_the_cpu_is_seen():

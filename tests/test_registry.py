@@ -11,6 +11,8 @@ from {package} import {registry}
 print(type({registry}.build(dict({cfg}))).__name__)
 """
 
+# a data set of two images, each with one finding
+TWO = "type('Two', (), dict(__len__=lambda self: 2, get_cat_ids=lambda self, i: [i]))"
 PARTS = [
     ('MODELS', "type='mlrfnet_mm.ECANeck', in_channels=(8,)", 'ECANeck'),
     ('MODELS', "type='mlrfnet_mm.MRFCHead'", 'MRFCHead'),
@@ -21,6 +23,14 @@ PARTS = [
     ('MODELS', "type='mlrfnet_mm.TruncatedDenseNet'", 'TruncatedDenseNet'),
     ('MODELS', "type='mlrfnet_mm.BalancedBCELoss'", 'BalancedBCELoss'),
     ('MODELS', "type='mlrfnet_mm.BiasedFocalLoss'", 'BiasedFocalLoss'),
+    ('MODELS', "type='mlrfnet_mm.LDAMLoss', class_counts=(5, 2)", 'LDAMLoss'),
+    (
+        'MODELS',
+        "type='mlrfnet_mm.DistributionBalancedLoss', class_counts=(5, 2), images=9",
+        'DistributionBalancedLoss',
+    ),
+    ('DATA_SAMPLERS', f"type='mlrfnet_mm.ClassAwareSampler', dataset={TWO}()", 'ClassAwareSampler'),
+    ('TRANSFORMS', "type='mlrfnet_mm.SeededCompose', transforms=[]", 'SeededCompose'),
     ('METRICS', "type='mlrfnet_mm.MultiLabelAUC'", 'MultiLabelAUC'),
     ('METRICS', "type='mlrfnet_mm.MeanLoss'", 'MeanLoss'),
     ('DATASETS', "type='mlrfnet_mm.ChestXray14', data_root='x', lazy_init=True", 'ChestXray14'),

@@ -41,6 +41,8 @@ from mlrfnet_mm.models.heads import (
 from mlrfnet_mm.models.losses import (
     BalancedBCELoss,
     BiasedFocalLoss,
+    DistributionBalancedLoss,
+    LDAMLoss,
     MaskedLoss,
     MultiLabelDistillationLoss,
 )
@@ -59,10 +61,12 @@ __all__ = [
     'BiasedFocalLoss',
     'BottleneckHead',
     'DistillingClassifier',
+    'DistributionBalancedLoss',
     'ECANeck',
     'FindingGraphHead',
     'FusionHead',
     'GlobalLocalBackbone',
+    'LDAMLoss',
     'LSEPooling',
     'LabelCoupling',
     'LabelGraphHead',

@@ -29,8 +29,10 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
         std: standard deviations, as many.
         source: published chest X-ray weights (:class:`XrayPretrained`) whose numbers are taken, for
             three channels.
-        batch_augments: see mmpretrain's ClsDataPreprocessor; Mixup and CutMix mix ``gt_score``,
-            so the loss must take targets between 0 and 1.
+        batch_augments: see mmpretrain's ClsDataPreprocessor; a model's ``train_cfg`` comes here.
+            Mixup and CutMix mix ``gt_score``, so the loss must take targets between 0 and 1. What
+            is unknown (NaN) in one of two images is unknown in their mixture, and the loss must
+            mask it. Their draws come from the process's own generators.
 
     Raises:
         ValueError: no or unequally many means and deviations, or numbers next to a source, when

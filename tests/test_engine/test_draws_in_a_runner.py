@@ -1,6 +1,7 @@
 """Augmentation through a runner's own loaders: it differs by epoch and by copy, not by chance."""
 
 import copy
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,13 +9,17 @@ from builders import small_runner
 from conftest import ROOT
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
+from torch.utils.data import Subset
 
-from mlrfnet_mm.datasets import ChestXray14
+from mlrfnet_mm.datasets import ChestXray14, ClassAwareSampler
 from mlrfnet_mm.engine.launch import read_config
 
 pytestmark = pytest.mark.slow
 
 PIPELINE = read_config(ROOT / 'configs/mlrfnet_phantom.py').train_dataloader.dataset.pipeline
+RANDAUGMENT = read_config(ROOT / 'configs/_base_/augment/xray_randaugment.py').xray_randaugment
+IN_ORDER = dict(type='DefaultSampler', shuffle=False)
+CLASS_AWARE = dict(type='mlrfnet_mm.ClassAwareSampler', num_samples=20)
 KEPT = 6  # images of the training split
 
 
@@ -32,8 +37,8 @@ class Keep(Hook):
             self.epochs[-1].append((sample.img_path, image.numpy().copy()))
 
 
-def train(tmp_path, phantom, wrap, as_object, workers=1):
-    steps = copy.deepcopy(PIPELINE)
+def train(tmp_path, phantom, wrap, as_object, workers=1, sampler=IN_ORDER, pipeline=PIPELINE):
+    steps = copy.deepcopy(pipeline)
     data = dict(type='mlrfnet_mm.ChestXray14', data_root=str(phantom), pipeline=steps, indices=KEPT)
     if as_object:
         data = ChestXray14(str(phantom), pipeline=steps, indices=KEPT)
@@ -45,7 +50,9 @@ def train(tmp_path, phantom, wrap, as_object, workers=1):
         data = dict(
             type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[data])
         )
-    if as_object and wrap != 'none':
+    if wrap == 'Subset':
+        data = Subset(data, [5, 3, 0, 4])
+    elif as_object and wrap != 'none':
         data = DATASETS.build(data)
     keep = Keep()
     runner = small_runner(tmp_path, randomness=dict(seed=7))
@@ -54,15 +61,17 @@ def train(tmp_path, phantom, wrap, as_object, workers=1):
         num_workers=workers,
         persistent_workers=workers > 0,
         dataset=data,
-        sampler=dict(type='DefaultSampler', shuffle=False),
+        sampler=sampler,
     )
     runner._train_loop = dict(by_epoch=True, max_epochs=2, val_interval=10)
-    kinds = ('SeedDrawsHook', 'Keep')
+    kinds = ('SeedDrawsHook', 'DistSamplerSeedHook', 'Keep')
     runner.register_hook(keep)
     runner._hooks = [hook for hook in runner._hooks if type(hook).__name__ in kinds]
     runner._val_loop = runner._val_dataloader = runner._val_evaluator = None
     runner.model.train_step = lambda data, optim_wrapper: {}
     runner.train()
+    # Its workers end here: a later runner's would inherit them, and wait 5 s for each.
+    runner.train_loop.dataloader._iterator = None
     return keep.epochs
 
 
@@ -88,6 +97,45 @@ def test_the_same_for_any_number_of_workers(tmp_path, phantom, wrap):
         for (name, a), (other, b) in zip(ours, theirs, strict=True):
             assert name == other
             np.testing.assert_array_equal(a, b)
+
+
+WRAPS = ['none', 'RepeatDataset', 'ClassBalancedDataset', 'nested', 'Subset']
+
+
+@pytest.mark.parametrize('wrap', WRAPS)
+def test_copies_of_the_class_aware_sampler_differ(tmp_path, phantom, wrap):
+    for epoch in train(tmp_path, phantom, wrap, wrap == 'Subset', sampler=CLASS_AWARE):
+        assert len(epoch) == 20
+        copies = {}
+        for name, image in epoch:
+            copies.setdefault(name, []).append(image.tobytes())
+        assert max(map(len, copies.values())) > 2
+        for images in copies.values():
+            assert len(set(images)) == len(images)
+
+
+def test_a_resumed_epoch_draws_the_same_images(tmp_path, phantom):
+    """What a runner's second epoch had follows from seed and epoch alone."""
+    _, second = train(tmp_path, phantom, 'none', False, sampler=CLASS_AWARE)
+    dataset = ChestXray14(str(phantom), indices=KEPT)
+    sampler = ClassAwareSampler(dataset, num_samples=20, seed=7)
+    sampler.set_epoch(1)
+    expected = [dataset.get_data_info(i)['img_path'] for i in sampler]
+    assert [name for name, _ in second] == expected
+    assert max(Counter(expected).values()) <= 10
+
+
+def test_randaugment_is_the_same_for_any_number_of_workers(tmp_path, phantom):
+    steps = [*PIPELINE[:2], RANDAUGMENT, PIPELINE[-1]]
+    options = dict(sampler=CLASS_AWARE, pipeline=steps)
+    none, two = (
+        train(tmp_path / str(n), phantom, 'none', False, workers=n, **options) for n in (0, 2)
+    )
+    for ours, theirs in zip(none, two, strict=True):
+        for (name, a), (other, b) in zip(ours, theirs, strict=True):
+            assert name == other
+            np.testing.assert_array_equal(a, b)
+    assert len({image.tobytes() for epoch in none for _, image in epoch}) == 40
 
 
 @pytest.mark.parametrize('indices', [-3, [0, -1]])

@@ -1,11 +1,16 @@
 """The one-channel path against mmpretrain's color path."""
 
+import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from mmengine.dataset import default_collate, pseudo_collate
+from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.models import build_model
 from mlrfnet_mm.models.classifiers.ten_crop import logit_of_mean
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
@@ -138,3 +143,75 @@ def test_the_mean_of_crops_is_exact_in_float32():
     expected = z.sigmoid().mean(0).logit()[middle]  # the formula, where float64 holds it
     torch.testing.assert_close(found[middle].double(), expected, rtol=1e-4, atol=1e-4)
     assert logit_of_mean(torch.full((10, 1), 1e4)).isfinite().all()
+
+
+NAN = float('nan')
+
+
+@pytest.mark.parametrize('kind', ['Mixup', 'CutMix'])
+def test_what_is_unknown_in_one_image_is_unknown_in_the_mixture(monkeypatch, kind):
+    """Mixed where both know the finding, NaN where either does not: a loss then masks it."""
+    monkeypatch.setattr(np.random, 'beta', lambda a, b: 0.25)
+    monkeypatch.setattr(np.random, 'randint', lambda low, high, size=None: 4)  # CutMix's center
+    monkeypatch.setattr(torch, 'randperm', lambda n: torch.tensor([1, 2, 0]))
+    target = torch.tensor([[1, NAN, 0, 1], [0, 1, NAN, 1], [1, 0, 0, NAN]])
+    augments = dict(augments=dict(type=f'mmpretrain.{kind}', alpha=1.0))
+    ours = MODELS.build(dict(type='mlrfnet_mm.XrayDataPreprocessor', batch_augments=augments))
+    samples = [DataSample().set_gt_score(y) for y in target]
+    result = ours(dict(inputs=images(), data_samples=samples), training=True)
+    mixed = torch.stack([sample.gt_score for sample in result['data_samples']])
+    # CutMix's box: a side of int(8 * sqrt(0.75)) = 6 of 8 pixels is the other image's
+    lam = 0.25 if kind == 'Mixup' else 1 - 36 / 64
+    other = target[[1, 2, 0]]
+    torch.testing.assert_close(mixed, lam * target + (1 - lam) * other, equal_nan=True)
+    assert torch.equal(mixed.isnan(), target.isnan() | other.isnan()) and mixed.isnan().any()
+    plain = ours(dict(inputs=images(), data_samples=samples), training=False)
+    assert not torch.equal(plain['inputs'], result['inputs'])
+
+
+LOSSES = [
+    dict(type='mlrfnet_mm.BiasedFocalLoss'),
+    dict(type='mlrfnet_mm.BalancedBCELoss'),
+    dict(type='mlrfnet_mm.LDAMLoss', class_counts=(9, 5, 2)),
+    dict(type='mlrfnet_mm.DistributionBalancedLoss', class_counts=(9, 5, 2), images=20),
+    *(
+        dict(type='mlrfnet_mm.MaskedLoss', loss=dict(type=f'mmpretrain.{kind}', **options))
+        for kind, options in (
+            ('AsymmetricLoss', {}),
+            ('FocalLoss', {}),
+            ('CrossEntropyLoss', dict(use_sigmoid=True)),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize('loss', LOSSES, ids=lambda c: c.get('loss', c)['type'].split('.')[1])
+def test_a_training_step_with_mixup_on_unknown_targets(loss):
+    """By mmpretrain's own key, ``model.train_cfg``; what is known moves the weights, finitely."""
+    torch.manual_seed(0)
+    model = MODELS.build(
+        dict(
+            type='mmpretrain.ImageClassifier',
+            data_preprocessor=dict(type='mlrfnet_mm.XrayDataPreprocessor'),
+            backbone=dict(type='mmpretrain.ResNet_CIFAR', depth=18, stem_channels=4,
+                          base_channels=4),
+            head=dict(type='mlrfnet_mm.MRFCHead', num_classes=3, in_channels=(32,), lam=(0.1,),
+                      loss=loss),
+            train_cfg=dict(augments=[dict(type='mmpretrain.Mixup', alpha=0.4)]),
+        )
+    )  # fmt: skip
+    assert model.data_preprocessor.batch_augments is not None
+    target = torch.tensor([[1, NAN, 0], [0, 1, NAN], [1, 0, 0]])
+    samples = [DataSample().set_gt_score(y) for y in target]
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    before = model.head.classifiers[0].weight.clone()
+    logged = model.train_step(dict(inputs=images(), data_samples=samples), optimizer)
+    assert logged['loss'].isfinite() and logged['loss'] > 0
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert not torch.equal(model.head.classifiers[0].weight, before)
+
+
+def test_mixing_is_off_by_default():
+    cfg = read_config(ROOT / 'configs/mlrfnet_xray14.py')
+    cfg.model.backbone.init_cfg = None
+    assert build_model(cfg.model).data_preprocessor.batch_augments is None

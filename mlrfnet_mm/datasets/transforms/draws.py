@@ -13,8 +13,10 @@ from hashlib import shake_128
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Subset
 
-GEOMETRY, CONTRAST, LABELS = range(3)  # purposes: independent streams of one image
+# Purposes: independent streams of one image. Last, as each further SeededCompose takes the next.
+GEOMETRY, CONTRAST, LABELS, SEED = range(4)
 
 
 def uniforms(item: Mapping[str, Any], purpose: int, count: int) -> list[float]:
@@ -27,7 +29,7 @@ def uniforms(item: Mapping[str, Any], purpose: int, count: int) -> list[float]:
 
     Args:
         item: what a pipeline hands on; ``draw`` is a triple of integers from 0 to 2**64 - 1.
-        purpose: ``GEOMETRY``, ``CONTRAST`` or ``LABELS``.
+        purpose: ``GEOMETRY``, ``CONTRAST``, ``LABELS``, or from ``SEED`` on.
         count: how many numbers.
     """
     draw = item.get('draw')
@@ -52,12 +54,26 @@ class CopyIndex(int):
         return CopyIndex, (int(self), self.outer)
 
 
-def tell_copies(wrapper: Any) -> None:
-    """Let a wrapper of mmengine's pass on which of its items is asked for, see ``CopyIndex``.
+class CopyIndices(list):
+    """Indices of a ``Subset`` that pass on which of its items is asked for."""
 
-    ``RepeatDataset`` and ``ClassBalancedDataset`` ask for an image several times in an epoch, and
-    the draws of these copies must differ; the wrappers hand on the image's own index only.
+    def __getitem__(self, index: Any) -> Any:
+        """The index in the data set, as a ``CopyIndex``."""
+        found = super().__getitem__(index)
+        if isinstance(index, slice):
+            return found
+        return CopyIndex(found, getattr(index, 'outer', int(index)))
+
+
+def tell_copies(wrapper: Any) -> None:
+    """Let a wrapper of mmengine's or torch's pass on which of its items is asked for.
+
+    ``RepeatDataset`` and ``ClassBalancedDataset`` ask for an image several times in an epoch, as
+    does ``ClassAwareSampler``, and the draws of these copies must differ, see ``CopyIndex``; the
+    wrappers hand on the image's own index only.
     """
+    if isinstance(wrapper, Subset) and not isinstance(wrapper.indices, CopyIndices):
+        wrapper.indices = CopyIndices(wrapper.indices)
     find = getattr(wrapper, '_get_ori_dataset_idx', None)
     if find is not None and not isinstance(find, partial):
         wrapper._get_ori_dataset_idx = partial(_with_outer, find)

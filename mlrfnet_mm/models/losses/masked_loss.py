@@ -63,11 +63,12 @@ class MaskedLoss(nn.Module):
             logits = logits.float()
         known = ~target.isnan()
         # Logits are masked, too: 0 times the infinite slope of some loss would be NaN.
-        loss = self.loss(
-            torch.where(known, logits, 0.0),
-            torch.where(known, target, 0.0),
-            reduction_override='none',
-        )
+        entries = torch.where(known, logits, 0.0), torch.where(known, target, 0.0)
+        if logits.shape[1:] == (1,):  # mmpretrain's take one column for indices of classes
+            entries = entries[0].expand(-1, 2), entries[1].expand(-1, 2)
+        loss = self.loss(*entries, reduction_override='none')
+        if logits.shape[1:] == (1,):
+            loss = loss[:, :1]
         if loss.shape != logits.shape:
             raise ValueError(
                 f'{type(self.loss).__name__} gives losses of shape {tuple(loss.shape)} for logits '

@@ -194,25 +194,37 @@ def read_graph(path: str | Path) -> LabelCounts:
         raise ValueError(f'{path}: {error}; {COMMAND} writes it again') from error
 
 
-def find_graph(graph: str | Mapping[str, Any], classes: int) -> LabelCounts:
-    """The graph that a config names, for so many classes.
+def load_graph(graph: str | Mapping[str, Any]) -> LabelCounts:
+    """The graph that a config names.
 
     Args:
         graph: a file; else one that is shipped, as ``'graphs/xray14_official_train.json'``; or what
             a file holds.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: see :func:`read_graph`.
+    """
+    if not isinstance(graph, str):
+        return make_counts(graph)
+    try:
+        return read_graph(graph if Path(graph).is_file() else config_file(graph))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'no label graph {graph!r}: {COMMAND} writes one') from error
+
+
+def find_graph(graph: str | Mapping[str, Any], classes: int) -> LabelCounts:
+    """The graph that a config names, for so many classes.
+
+    Args:
+        graph: see :func:`load_graph`.
         classes: number K of findings of the head.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: see :func:`read_graph`; a graph of another number of classes.
     """
-    if isinstance(graph, str):
-        try:
-            counts = read_graph(graph if Path(graph).is_file() else config_file(graph))
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'no label graph {graph!r}: {COMMAND} writes one') from error
-    else:
-        counts = make_counts(graph)
+    counts = load_graph(graph)
     if len(counts.classes) != classes:
         raise ValueError(
             f'model.head.num_classes is {classes}, the label graph of {counts.stamp} has '
