@@ -18,6 +18,7 @@ from mlrfnet_mm.models.backbones.global_local import GlobalLocalBackbone
 from mlrfnet_mm.models.backbones.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.parallel_backbones import ParallelBackbones
 from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
+from mlrfnet_mm.models.backbones.timm_features import TimmFeatures
 from mlrfnet_mm.models.backbones.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
@@ -78,6 +79,7 @@ __all__ = [
     'ScoreMapHead',
     'SelectIntegrateNeck',
     'TenCropClassifier',
+    'TimmFeatures',
     'TimmPretrained',
     'TransitionNeck',
     'TreeLogits',
