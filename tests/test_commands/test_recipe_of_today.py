@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from mlrfnet_mm.commands import ensemble, predict
+from mlrfnet_mm import CXRInferencer
+from mlrfnet_mm.commands import ensemble
 from mlrfnet_mm.commands import test as testing
 from mlrfnet_mm.commands import train as training
+from mlrfnet_mm.datasets import ChestXray14
 from mlrfnet_mm.evaluation import Predictions
 
 pytestmark = pytest.mark.slow
@@ -87,8 +89,11 @@ def test_several_sizes_are_averaged_by_ensemble(scores, tmp_path, capsys):
     assert 'mean of the probability of 2' in capsys.readouterr().out
 
 
-def test_heat_maps_of_tokens(trained, phantom, tmp_path):
-    image = next((phantom / 'images').glob('*.png'))
-    words = [trained, image, '--out-dir', tmp_path, '--heatmap']
-    predict.main([str(word) for word in words])
-    assert list(tmp_path.rglob('*.png'))
+def test_a_checkpoint_of_a_recipe_predicts_by_itself(trained, scores, phantom):
+    """Config and weights out of the file: the scores of ``mlrfnet test`` on the same images."""
+    plain = scores('plain')
+    dataset = ChestXray14(str(phantom), split='test', indices=8)
+    images = [dataset[i]['img_path'] for i in range(len(dataset))]
+    results = CXRInferencer(weights=str(trained))(images)['predictions']
+    found = [[f['score'] for f in each['findings'].values()] for each in results]
+    np.testing.assert_allclose(found, plain, atol=1e-5)
