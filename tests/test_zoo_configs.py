@@ -4,9 +4,11 @@ A new system is a config and one line here, the values from its specification.
 """
 
 import copy
+import math
 from typing import NamedTuple
 
 import pytest
+import timm
 import torch
 from builders import small_runner
 from conftest import ROOT
@@ -27,6 +29,7 @@ class Golden(NamedTuple):
     parameters: int
     multiply_adds: float
     size: int = 224
+    small: int = 64  # pixels of the step
 
 
 SYSTEMS = {
@@ -67,6 +70,11 @@ SYSTEMS = {
     'table5/mrfc_label_graph_shuffled': Golden(24_644_433, 4.2889),
     'table5/mrfc_query': Golden(25_366_623, 4.6030),
     'table5/mrfc_coupling': Golden(23_700_501, 4.2889),
+    # Parameters: timm's without classifier and last norm, MRFC's 14 (256 + 512 + 1024) or
+    # 14 x 3 x 384, ECA's 9. Multiply-adds at half the side; those of fused attention not counted.
+    'recipes/convnextv2_base_512': Golden(87_690_752 + 25_088 + 9, 20.0984, 256),
+    'recipes/eva02_small_518': Golden(22_047_744 + 16_128 + 9, 6.9947, 252, 70),
+    'recipes/vit_small_512': Golden(21_982_848 + 16_128 + 9, 5.5488, 256),
 }
 
 
@@ -78,12 +86,13 @@ class Rates(Hook):
         self.rates += runner.optim_wrapper.get_lr()['lr']
 
 
-SMALL = 64  # pixels of the step
+SMALL = 64
 
 
 def config_file(name):
     folder, stem = name.split('/')
-    return ROOT / 'configs' / (folder if folder == 'zoo' else f'ablations/{folder}') / f'{stem}.py'
+    own = folder in ('zoo', 'recipes')
+    return ROOT / 'configs' / (folder if own else f'ablations/{folder}') / f'{stem}.py'
 
 
 def without_weights(part):
@@ -113,6 +122,7 @@ def test_a_checkpoint_s_own_config_is_accepted(name):
 def test_every_system_is_listed():
     files = [
         *(ROOT / 'configs/zoo').glob('*.py'),
+        *(ROOT / 'configs/recipes').glob('*.py'),
         *(ROOT / 'configs/ablations/table5').glob('*.py'),
     ]
     assert {f'{path.parent.name}/{path.stem}' for path in files} == set(SYSTEMS)
@@ -121,7 +131,7 @@ def test_every_system_is_listed():
 @pytest.mark.parametrize('name', SYSTEMS)
 def test_golden_size(name):
     golden = SYSTEMS[name]
-    model = build_model(model_config(name), SMALL).eval()
+    model = build_model(model_config(name), golden.small).eval()
     assert sum(p.numel() for p in model.parameters()) == golden.parameters
     shape = (3, golden.size, golden.size)
     with torch.no_grad():
@@ -133,14 +143,14 @@ def test_golden_size(name):
 @pytest.mark.parametrize('name', SYSTEMS)
 def test_one_step_and_one_prediction(name):
     torch.manual_seed(0)
-    config = model_config(name)
-    model = build_model(config, SMALL)
+    config, small = model_config(name), SYSTEMS[name].small
+    model = build_model(config, small)
     model.init_weights()
     classes = model.head.num_classes
     labels = (torch.arange(2 * classes) % 3 == 0).float().view(2, classes)
     labels[1, 1] = torch.nan  # an uncertain finding, left out
     samples = [DataSample().set_gt_score(row) for row in labels]
-    images = torch.randint(0, 256, (2, 1, SMALL, SMALL), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 1, small, small), dtype=torch.uint8)
     data = model.data_preprocessor(dict(inputs=images, data_samples=samples), training=True)
 
     before = copy.deepcopy(model.state_dict())
@@ -202,6 +212,48 @@ RECIPES = {  # section 4 of the zoo's specification
         'default_hooks.checkpoint.save_best': 'auc/mean',
     },
 }
+
+
+TODAY = [name for name in SYSTEMS if name.startswith('recipes/')]
+
+
+@pytest.mark.parametrize('name', TODAY)
+def test_a_recipe_of_today_has_its_weights_normalization_and_levels(name):
+    model = read_config(config_file(name)).model
+    published = timm.get_pretrained_cfg(model.backbone.init_cfg.checkpoint)
+    for key in ('mean', 'std'):
+        expected = [255 * value for value in getattr(published, key)]
+        assert model.data_preprocessor[key] == pytest.approx(expected, abs=1e-3)
+    assert model.backbone.init_cfg.checkpoint.startswith(f'{model.backbone.model_name}.')
+    assert len(model.backbone.out_indices) == len(model.head.lam) == 3
+    if 'NC' in (published.license or '').upper():  # said where it is chosen
+        assert 'forbids commercial use' in config_file(name).read_text()
+
+
+@pytest.mark.parametrize('name', TODAY)
+def test_a_recipe_of_today_warms_up_and_ends_at_0(name, tmp_path):
+    """The rate of the head in our runner; 6 iterations of an epoch, 20 epochs."""
+    config = read_config(config_file(name))
+    assert config.train_cfg.max_epochs == 20 and config.custom_hooks[0].momentum == 1e-4
+    runner = small_runner(
+        tmp_path, param_scheduler=config.param_scheduler, train_cfg=dict(max_epochs=20)
+    )
+    rates = []
+
+    class Each(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            rates.append(runner.optim_wrapper.get_lr()['lr'][0])
+
+    runner.register_hook(Each())
+    runner.model.train_step = lambda data, optim_wrapper: {}
+    runner._val_loop = runner._val_dataloader = runner._val_evaluator = None
+    runner._hooks = [h for h in runner._hooks if 'Checkpoint' not in type(h).__name__]
+    runner.train()
+    peak = 1e-3
+    warm_up = [peak * (1e-3 + (1 - 1e-3) * i / 5) for i in range(6)]
+    cosine = [peak * (1 + math.cos(math.pi * i / 114)) / 2 for i in range(114)]
+    assert rates[:5] == pytest.approx(warm_up[:5]) and max(rates) == pytest.approx(peak)
+    assert rates[6:] == pytest.approx(cosine, rel=1e-3, abs=1e-9)
 
 
 @pytest.mark.parametrize('name', RECIPES)

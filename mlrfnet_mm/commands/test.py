@@ -33,10 +33,16 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         metavar='CONFIG',
         help="test on this config's data instead, over the findings that both data sets have",
     )
-    parser.add_argument(
+    views = parser.add_mutually_exclusive_group()
+    views.add_argument(
         '--ten-crop',
         action='store_true',
         help='mean score of the center, the corners and their mirror images; ten times the work',
+    )
+    views.add_argument(
+        '--flip',
+        action='store_true',
+        help='mean score of the center and its mirror image; twice the work',
     )
     parser.add_argument(
         '--fuse-conv-bn',
@@ -71,12 +77,12 @@ def test(args: argparse.Namespace) -> None:
         use_other_data(cfg, read_config(args.data), parse_options(args.cfg_options))
     if args.split:
         use_split(cfg, args.split)
-    if args.ten_crop:
-        use_ten_crops(cfg)
+    if args.ten_crop or args.flip:
+        use_crops(cfg, 'ten' if args.ten_crop else 'two')
     if args.fuse_conv_bn:
         cfg.setdefault('custom_hooks', []).append(dict(type='mlrfnet_mm.FuseBatchNormHook'))
     runner = build_runner(cfg)
-    if args.ten_crop:
+    if args.ten_crop or args.flip:
         average_crops(runner)
     if args.out:
         save_predictions(runner, args.out)
@@ -102,16 +108,16 @@ def use_split(cfg: Config, split: str) -> None:
         dataset['split'] = split
 
 
-def use_ten_crops(cfg: Config) -> None:
-    """Test on ten crops of each image: the pipeline; the model follows in :func:`average_crops`.
+def use_crops(cfg: Config, crop: str) -> None:
+    """Test on ten crops of each image, or two: the pipeline; the model follows.
 
     Raises:
         ValueError: a pipeline that has no such test.
     """
     from mlrfnet_mm.engine.cross_dataset import geometry_steps
 
-    for step in geometry_steps(cfg, '--ten-crop'):
-        step['crop'] = 'ten'
+    for step in geometry_steps(cfg, '--ten-crop' if crop == 'ten' else '--flip'):
+        step['crop'] = crop
 
 
 def average_crops(runner: Runner) -> None:
@@ -128,7 +134,7 @@ def average_crops(runner: Runner) -> None:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if not isinstance(model, ImageClassifier):
         raise ValueError(
-            f'--ten-crop needs an mmpretrain.ImageClassifier, the model is {type(model).__name__}'
+            f'several crops need an mmpretrain.ImageClassifier, the model is {type(model).__name__}'
         )
     model.predict = MethodType(TenCropClassifier.predict, model)
 

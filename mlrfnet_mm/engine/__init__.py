@@ -2,6 +2,7 @@
 
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.engine.hooks import (
+    ExactEMAHook,
     FiniteLossHook,
     FuseBatchNormHook,
     PlainCheckpointHook,
@@ -12,6 +13,7 @@ from mlrfnet_mm.engine.loops import LossValLoop
 from mlrfnet_mm.engine.runner import SafeRunner
 
 __all__ = [
+    'ExactEMAHook',
     'FiniteLossHook',
     'FuseBatchNormHook',
     'LossValLoop',

@@ -132,3 +132,9 @@ def not_finite(state: Mapping[str, Any]) -> str | None:
         (name, x) for name, x in state.items() if torch.is_tensor(x) and x.is_floating_point()
     )
     return next((name for name, x in floats if not x.isfinite().all()), None)
+
+
+def not_finite_weights(checkpoint: Mapping[str, Any]) -> str | None:
+    """Such a tensor of a checkpoint's weights, or of the average or the weights next to them."""
+    states = [checkpoint.get('state_dict', checkpoint), checkpoint.get('ema_state_dict', {})]
+    return next((name for state in states if (name := not_finite(state)) is not None), None)

@@ -20,7 +20,7 @@ from mlrfnet_mm.engine.checkpoint import (
     check_plain,
     latest_checkpoint,
     local_file,
-    not_finite,
+    not_finite_weights,
     torch_load_mode,
 )
 from mlrfnet_mm.engine.machine import complete_loader, describe
@@ -105,7 +105,7 @@ class SafeRunner(Runner):
         if not self.trusting:
             # Runner.resume runs this string as a Python config; mmengine itself never writes it.
             checkpoint.get('meta', {}).pop('config', None)
-        if (name := not_finite(checkpoint.get('state_dict', checkpoint))) is not None:
+        if (name := not_finite_weights(checkpoint)) is not None:
             raise RuntimeError(f'{filename}: {name} is not finite; take an earlier checkpoint')
         return checkpoint
 

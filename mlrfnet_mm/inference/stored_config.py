@@ -67,6 +67,8 @@ def _value(node: ast.expr) -> Any:
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=keywords):
             if all(keyword.arg for keyword in keywords):
                 return {str(keyword.arg): _value(keyword.value) for keyword in keywords}
+        case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict() as mapping], keywords=[]):
+            return _value(mapping)  # where a key is not a name, as '.pos_embed'
         case ast.Dict(keys=keys, values=values):
             if None not in keys:
                 pairs = zip(keys, values, strict=True)
@@ -109,12 +111,12 @@ def check_types(part: Any) -> None:
                 f'the config in the checkpoint has type={kind!r}, which is not a network or loss '
                 'of mlrfnet_mm or mmpretrain, and was not built; give the config file (--config)'
             )
-        if str(kind).endswith('TIMMBackbone') and (
+        if str(kind).endswith(('TIMMBackbone', 'TimmFeatures')) and (
             not re.fullmatch(r'[\w.]+', str(part.get('model_name'))) or 'checkpoint_path' in part
         ):
             raise ValueError(
-                f'the config in the checkpoint has a TIMMBackbone from elsewhere, {part}, and was '
-                'not built; give the config file (--config)'
+                f'the config in the checkpoint has a {kind} from elsewhere, {part}, and was not '
+                'built; give the config file (--config)'
             )
         part = [value for key, value in part.items() if key not in UNUSED]
     elif not isinstance(part, list | tuple | set):

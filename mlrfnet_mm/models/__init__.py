@@ -17,6 +17,7 @@ import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.models.backbones.global_local import GlobalLocalBackbone
 from mlrfnet_mm.models.backbones.parallel_backbones import ParallelBackbones
 from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
+from mlrfnet_mm.models.backbones.timm_features import TimmFeatures
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
 from mlrfnet_mm.models.backbones.weights.lite0_pretrained import Lite0Pretrained
 from mlrfnet_mm.models.backbones.weights.timm_pretrained import TimmPretrained
@@ -83,6 +84,7 @@ __all__ = [
     'ScoreMapHead',
     'SelectIntegrateNeck',
     'TenCropClassifier',
+    'TimmFeatures',
     'TimmPretrained',
     'TransitionNeck',
     'TreeLogits',

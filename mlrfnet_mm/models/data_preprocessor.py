@@ -17,8 +17,8 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
 
     ``(x - mean) / std`` for each entry of ``mean`` makes (N, 1, H, W) uint8 into (N, C, H, W)
     float32, C the number of entries. The numbers are those of mmpretrain's ``ClsDataPreprocessor``
-    on the same image with three equal channels; a third as many bytes are loaded and moved. Ten
-    crops, (N, 10, 1, H, W), give (N, 10, C, H, W).
+    on the same image with three equal channels; a third as many bytes are loaded and moved. V
+    crops, (N, V, 1, H, W), give (N, V, C, H, W).
 
     Takes what mmengine's ``default_collate`` (one tensor: the cheaper way out of a worker) or
     ``pseudo_collate`` (a list) makes.
@@ -73,7 +73,7 @@ class XrayDataPreprocessor(ClsDataPreprocessor):
             inputs = torch.stack(list(inputs))
         if inputs.ndim not in (4, 5) or inputs.shape[-3] != 1:
             raise ValueError(
-                'XrayDataPreprocessor takes gray batches, (N, 1, H, W) or (N, 10, 1, H, W), got '
+                'XrayDataPreprocessor takes gray batches, (N, 1, H, W) or (N, V, 1, H, W), got '
                 f'{tuple(inputs.shape)}; load images with mlrfnet_mm.LoadXray, or use '
                 'mmpretrain.ClsDataPreprocessor for color'
             )

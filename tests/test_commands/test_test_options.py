@@ -46,5 +46,5 @@ def test_ten_crops_of_a_subclass_of_the_classifier(tmp_path):
     assert isinstance(runner.model.predict, MethodType)
     assert runner.model.predict.__func__ is TenCropClassifier.predict
     runner.model = nn.Linear(1, 1)
-    with pytest.raises(ValueError, match='needs an mmpretrain.ImageClassifier, the model is Line'):
+    with pytest.raises(ValueError, match='need an mmpretrain.ImageClassifier, the model is Line'):
         average_crops(runner)

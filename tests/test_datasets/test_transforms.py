@@ -390,10 +390,24 @@ def test_ten_crop_equals_torchvision(size):
     assert packed['inputs'].shape == (10, 1, size, size)
 
 
-def test_the_matrices_of_ten_crops():
+@pytest.mark.parametrize('size', [40, 41, 64])
+def test_two_crops_are_the_center_and_its_mirror_image(size):
+    image = xray(128, 96)
+    result = XrayGeometry(64, size, 'two')(dict(img=image))
+    center = XrayGeometry(64, size)(dict(img=image))['img']
+    whole = XrayGeometry(64, size)(dict(img=fit(image, 64)[:, ::-1].copy()))['img']
+    assert result['img'].shape == (2, 1, size, size)
+    np.testing.assert_array_equal(result['img'][0, 0], center)
+    if size % 2 == 0:  # else the center of the mirror image lies a pixel to the side
+        np.testing.assert_array_equal(result['img'][1, 0], center[:, ::-1])
+    np.testing.assert_array_equal(result['img'][1, 0], whole)
+
+
+@pytest.mark.parametrize('crop', ['two', 'ten'])
+def test_the_matrices_of_several_crops(crop):
     image = np.zeros((128, 128), np.uint8)
     image[60:66, 70:74] = 255
-    result = XrayGeometry(64, 44, 'ten')(dict(img=image))
+    result = XrayGeometry(64, 44, crop)(dict(img=image))
     for matrix, crop in zip(result['geometry'], result['img'][:, 0], strict=True):
         np.testing.assert_allclose(matrix @ [71.5, 62.5, 1], center_of_mass(crop), atol=1e-6)
 
@@ -401,12 +415,13 @@ def test_the_matrices_of_ten_crops():
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(crop='centre'), "crop must be one of random, center, ten, got 'centre'"),
+        (dict(crop='centre'), "crop must be one of random, center, two, ten, got 'centre'"),
         (dict(scale=200), 'crop_size must be 1 to scale=200, got 224'),
         (dict(flip=1.5), 'flip must be 0 to 1, got 1.5'),
         (dict(rotate=-1), 'rotate must be 0 to 180, got -1'),
         (dict(zoom=1.0), 'zoom must be'),
         (dict(pad_val=256), 'pad_val must be 0 to 255, got 256'),
+        (dict(crop='two', flip=0.5), "crop='two' takes nothing random: .* flip=0.5"),
         (dict(crop='ten', rotate=5), "crop='ten' takes nothing random: .* rotate=5"),
     ],
 )

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.slow
 EPOCHS = 3
 LR = {'optim_wrapper.optimizer.lr': 0.045}  # the best epoch changes on the way
 
+EMA = dict(type='mlrfnet_mm.ExactEMAHook', momentum=0.5)
+
 
 class Moments:
     """Counts the changes of files, and ends the process at one of them."""
@@ -47,7 +49,7 @@ class Moments:
         return counted
 
 
-def train(folder, kill_at=None, resume=False):
+def train(folder, kill_at=None, resume=False, hooks=()):
     """Train in a child; returns the number of moments that it has passed."""
     read, write = os.pipe()
     pid = os.fork()
@@ -57,7 +59,7 @@ def train(folder, kill_at=None, resume=False):
             torch.manual_seed(0)
             runner = small_runner(
                 folder,
-                [dict(EARLY, patience=2)],
+                [dict(EARLY, patience=2), *hooks],
                 resume=resume,
                 **LR,
                 **{'train_cfg.max_epochs': EPOCHS, 'default_hooks.checkpoint.max_keep_ckpts': 2},
@@ -79,6 +81,12 @@ def train(folder, kill_at=None, resume=False):
     return int(text or -1)
 
 
+def weights(checkpoint):
+    """Of the model and, with an average of them, of the other copy and its count."""
+    names = [name for name in ('state_dict', 'ema_state_dict') if name in checkpoint]
+    return {(n, key): v.tolist() for n in names for key, v in checkpoint[n].items()}
+
+
 def outcome(folder):
     """All that a run leaves: names, weights, counts, course."""
     checkpoint = torch.load(latest_checkpoint(folder), weights_only=True)
@@ -87,8 +95,8 @@ def outcome(folder):
     train, val = last_course(read_scalars(folder))
     return dict(
         names=sorted(p.name for p in Path(folder).iterdir() if p.is_file()),
-        weights={k: v.tolist() for k, v in checkpoint['state_dict'].items()},
-        best={k: v.tolist() for k, v in torch.load(best, weights_only=True)['state_dict'].items()},
+        weights=weights(checkpoint),
+        best=weights(torch.load(best, weights_only=True)),
         best_name=(best.name, Path(info['best_ckpt']).name, Path(info['last_ckpt']).name),
         best_score=info['best_score'],
         early=info['early_stopping'],
@@ -97,10 +105,9 @@ def outcome(folder):
     )
 
 
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('whole')
-    moments = train(folder)
+def train_whole(folder, hooks=()):
+    """Number of moments and outcome of a run that is not killed."""
+    moments = train(folder, hooks=hooks)
     result = outcome(folder)
     assert [step for step, *_ in result['validations']] == [1, 2, 3]
     best = [score for _, score, _ in result['validations']]
@@ -109,9 +116,19 @@ def whole(tmp_path_factory):
     return moments, result
 
 
-def killed_and_resumed(folder, moment):
-    train(folder, kill_at=moment)
-    train(folder, resume=True)
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    return train_whole(tmp_path_factory.mktemp('whole'))
+
+
+@pytest.fixture(scope='module')
+def whole_average(tmp_path_factory):
+    return train_whole(tmp_path_factory.mktemp('average'), [EMA])
+
+
+def killed_and_resumed(folder, moment, hooks=()):
+    train(folder, kill_at=moment, hooks=hooks)
+    train(folder, resume=True, hooks=hooks)
     return outcome(folder)
 
 
@@ -129,6 +146,13 @@ def test_every_moment(tmp_path, whole):
     assert moments > 30
     for moment in range(moments):
         assert killed_and_resumed(tmp_path / str(moment), moment) == expected, moment
+
+
+@pytest.mark.parametrize('moment', [0.1, 0.45, 0.55, 0.65, 0.9])  # of all moments
+def test_moments_with_an_average_of_the_weights(tmp_path, whole_average, moment):
+    moments, expected = whole_average
+    assert ('ema_state_dict', 'steps') in expected['weights']
+    assert killed_and_resumed(tmp_path, int(moment * moments), [EMA]) == expected
 
 
 def test_a_line_that_a_kill_has_cut_is_not_read(tmp_path):

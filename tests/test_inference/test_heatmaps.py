@@ -44,6 +44,7 @@ BACKBONES = {
     'swin': 'configs/ablations/backbones/swin.py',
     'efficientnet': 'configs/ablations/backbones/efficientnet.py',
     'timm lite0': 'configs/ablations/backbones/efficientnet_lite0.py',
+    'vit': 'configs/recipes/vit_small_512.py',
     'without MRFC': 'configs/ablations/table9/no_mrfc.py',
 }
 
@@ -171,7 +172,7 @@ def test_cells_lie_at_the_center_of_what_they_look_at(name):
 @pytest.mark.parametrize(
     ('name', 'expected'),
     [('res2net', (3.5, 7.5, 15.5)), ('densenet', (1.5, 1.5, 1.5)), ('convnext', (0, 0, 0)),
-     ('swin', (0, 0, 0)), ('efficientnet', (3.5, 7.5, 15.5))],
+     ('swin', (0, 0, 0)), ('vit', (0, 0, 0)), ('efficientnet', (3.5, 7.5, 15.5))],
 )  # fmt: skip
 @pytest.mark.slow
 def test_shift_of_the_levels(name, expected):

@@ -16,6 +16,7 @@ from mlrfnet_mm.models import build_model
 
 CONFIGS = [
     *sorted((ROOT / 'configs').glob('*.py')),
+    *sorted((ROOT / 'configs/recipes').glob('*.py')),
     *sorted((ROOT / 'configs/ablations').rglob('*.py')),
 ]
 
@@ -36,6 +37,7 @@ def test_plain_values():
     cfg = parse_config(text.replace(', **{}', '') + 'e = {1, 2}\n')
     assert cfg.a == -1.5 and cfg.b.x == (1, None, True)
     assert cfg.c.d == [math.inf, -math.inf] and cfg.e == {1, 2}
+    assert parse_config("f = dict({'.g': dict(h=1)})\n").f == {'.g': {'h': 1}}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,9 @@ def test_plain_values():
         "a = __import__('os').system('touch X')",
         'import os',
         "a = dict(b=open('X', 'w'))",
+        "a = dict({'b': open('X', 'w')})",
+        "a = dict({'b': 1}, c=2)",
+        'a = dict([(1, 2)])',
         'a = [x for x in (1, 2)]',
         'a = b = 1',
         'a = (1).__class__',
@@ -82,10 +87,11 @@ def test_types_that_are_no_parts_are_refused(name):
 
 
 @pytest.mark.parametrize('more', [dict(model_name='hf-hub:a/b'), dict(checkpoint_path='x.pth')])
-def test_timm_s_models_come_from_timm(more):
-    backbone = dict(type='mmpretrain.TIMMBackbone', model_name='resnet18')
+@pytest.mark.parametrize('kind', ['mmpretrain.TIMMBackbone', 'mlrfnet_mm.TimmFeatures'])
+def test_timm_s_models_come_from_timm(kind, more):
+    backbone = dict(type=kind, model_name='resnet18')
     check_types(dict(backbone=backbone))
-    with pytest.raises(ValueError, match='TIMMBackbone from elsewhere'):
+    with pytest.raises(ValueError, match=f'{kind} from elsewhere'):
         check_types(dict(backbone=backbone | more))
 
 

@@ -11,7 +11,7 @@ from mlrfnet_mm.datasets.transforms.draws import GEOMETRY, uniforms
 from mlrfnet_mm.datasets.transforms.loading import check_gray
 from mlrfnet_mm.registry import TRANSFORMS
 
-CROPS = ('random', 'center', 'ten')
+CROPS = ('random', 'center', 'two', 'ten')
 
 
 def fit(img: np.ndarray, scale: int) -> np.ndarray:
@@ -104,9 +104,10 @@ class XrayGeometry(BaseTransform):
     Args:
         scale: side in pixels to which images are resized.
         crop_size: side of the crop, at most ``scale``.
-        crop: ``'random'``; ``'center'``; or ``'ten'``: the corners and the center, then the same
-            of the mirror image, as ``img`` of shape ``(10, 1, H, W)`` and ``geometry`` of shape
-            ``(10, 2, 3)``, for :class:`mlrfnet_mm.TenCropClassifier`.
+        crop: ``'random'``; ``'center'``; or, for :class:`mlrfnet_mm.TenCropClassifier`, several
+            as ``img`` of shape ``(V, 1, H, W)`` and ``geometry`` of shape ``(V, 2, 3)``:
+            ``'ten'``, the corners and the center, then the same of the mirror image; ``'two'``,
+            the center and that of the mirror image.
         flip: probability of a mirror image.
         rotate: greatest angle in degrees; uniform in both directions.
         zoom: greatest relative change of size; 0.1 is uniform in 0.9 to 1.1.
@@ -114,7 +115,7 @@ class XrayGeometry(BaseTransform):
         pad_val: gray level of corners without image.
 
     Raises:
-        ValueError: an argument out of its range, or a random one with ``crop='ten'``.
+        ValueError: an argument out of its range, or a random one with several crops.
         TypeError: an image that is not gray uint8, when called.
     """
 
@@ -139,9 +140,9 @@ class XrayGeometry(BaseTransform):
             if not 0 <= value <= limits[key]:
                 raise ValueError(f'{key} must be 0 to {limits[key]}, got {value}')
         self.random = crop == 'random' or any((flip, rotate, zoom, translate))
-        if crop == 'ten' and self.random:
+        if crop in ('two', 'ten') and self.random:
             raise ValueError(
-                f"crop='ten' takes nothing random: leave out flip={flip}, rotate={rotate}, "
+                f'crop={crop!r} takes nothing random: leave out flip={flip}, rotate={rotate}, '
                 f'zoom={zoom}, translate={translate}'
             )
         self.scale, self.crop_size, self.crop = scale, crop_size, crop
@@ -149,15 +150,15 @@ class XrayGeometry(BaseTransform):
         self.pad_val = pad_val
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize and crop one image, or cut ten crops."""
+        """Resize and crop one image, or cut several crops."""
         img = results['img']
         check_gray(img)
         source = results.setdefault('ori_shape', img.shape)
         img = fit(img, self.scale)
-        if self.crop == 'ten':
-            placements = self.ten_placements()
+        if self.crop in ('two', 'ten'):
+            placements = self.views()
             crops = [place(img, self.crop_size, placement) for placement in placements]
-            results['img'] = np.stack(crops)[:, None]  # (10, 1, H, W)
+            results['img'] = np.stack(crops)[:, None]  # (V, 1, H, W)
             results['geometry'] = np.stack([self.matrix(p, source) for p in placements])
         else:
             placement = self.draw(results)
@@ -186,13 +187,14 @@ class XrayGeometry(BaseTransform):
             dy=shift * (2 * u[6] - 1),
         )
 
-    def ten_placements(self) -> list[Placement]:
-        """Corners and center, then of the mirror image (torchvision's order)."""
+    def views(self) -> list[Placement]:
+        """Corners (of ten) and center, then of the mirror image (torchvision's order)."""
         room = self.scale - self.crop_size
-        five = [(0, 0), (room, 0), (0, room), (room, room), (round(room / 2),) * 2]
+        corners = [(0, 0), (room, 0), (0, room), (room, room)] if self.crop == 'ten' else []
+        places = [*corners, (round(room / 2), round(room / 2))]
         # At x of the mirror image lies what is at room - x of the image.
-        return [Placement(x, y) for x, y in five] + [
-            Placement(room - x, y, flip=True) for x, y in five
+        return [Placement(x, y) for x, y in places] + [
+            Placement(room - x, y, flip=True) for x, y in places
         ]
 
     def matrix(self, placement: Placement, source: tuple[int, int]) -> np.ndarray:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.utils import apply_to
 
-from mlrfnet_mm.engine.checkpoint import not_finite
+from mlrfnet_mm.engine.checkpoint import not_finite_weights
 from mlrfnet_mm.engine.hooks.rule import check_rule
 from mlrfnet_mm.registry import HOOKS
 
@@ -107,7 +107,7 @@ class PlainCheckpointHook(CheckpointHook):
         Raises:
             FloatingPointError: weights that are not finite.
         """
-        if (name := not_finite(checkpoint['state_dict'])) is not None:
+        if (name := not_finite_weights(checkpoint)) is not None:
             raise FloatingPointError(
                 f'{name} of the model is not finite after iteration {runner.iter}: nothing is '
                 'saved; the last checkpoint is still good. Lower the learning rate, or wrap a loss '
@@ -124,7 +124,18 @@ class PlainCheckpointHook(CheckpointHook):
         }
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Build the log histories again; a file that mmengine wrote (trusted) has them already."""
+        """Build the log histories again; a file that mmengine wrote (trusted) has them already.
+
+        Raises:
+            ValueError: the weights that would be trained on are an average of such.
+        """
+        averaging = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if runner._resume and 'ema_state_dict' in checkpoint and not averaging:
+            raise ValueError(
+                'the checkpoint is of a training that averaged its weights (EMA), and the config '
+                'has no such hook: resume with the config of that training, or begin a new one '
+                'from the average with load_from'
+            )
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for key, value in scalars.items():
             if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Ten-crop testing: the scores of an image are the mean over its ten crops."""
+"""Ten-crop testing: the scores of an image are the mean over its ten crops, or two."""
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +14,11 @@ class TenCropClassifier(ImageClassifier):
     """mmpretrain's ImageClassifier that predicts from several crops of each image.
 
     Same parameters and checkpoints. ``predict`` takes (N, crops, C, H, W), from
-    ``XrayGeometry(crop='ten')`` and :class:`mlrfnet_mm.XrayDataPreprocessor`, and averages the
-    heads' scores (after the sigmoid), as CheXNet reimplementations do: one crop with a logit far
-    out then counts no more than any other. The crops pass one after the other, so that a batch
-    needs no more memory than without them. Losses and the like take single crops only.
+    ``XrayGeometry(crop='ten')``, or ``crop='two'`` for the image and its mirror image, and
+    :class:`mlrfnet_mm.XrayDataPreprocessor`, and averages the heads' scores (after the sigmoid), as
+    CheXNet reimplementations do: one crop with a logit far out then counts no more than any other.
+    The crops pass one after the other, so that a batch needs no more memory than without them.
+    Losses and the like take single crops only.
     """
 
     def predict(
@@ -31,7 +32,7 @@ class TenCropClassifier(ImageClassifier):
         if inputs.ndim != 5:
             raise ValueError(
                 f'TenCropClassifier predicts from (N, crops, C, H, W), got {tuple(inputs.shape)}; '
-                "set crop='ten' in the test pipeline's XrayGeometry"
+                "set crop='ten' (or 'two') in the test pipeline's XrayGeometry"
             )
         logits = torch.stack([self.head(self.extract_feat(crop)) for crop in inputs.unbind(1)])
         return self.head._get_predictions(logit_of_mean(logits.float()), data_samples)

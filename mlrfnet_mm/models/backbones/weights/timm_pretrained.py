@@ -6,13 +6,15 @@ and gives the same features. mmengine's own ``Pretrained`` only warns when keys 
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from pathlib import Path
 
 import timm
 from mmengine.logging import print_log
 from mmengine.model import BaseModule, update_init_info
 from mmpretrain.models import TIMMBackbone
-from timm.models import load_state_dict
+from timm.layers import resample_abs_pos_embed
+from timm.models import Eva, VisionTransformer, load_state_dict
 from torch import Tensor, nn
 
 from mlrfnet_mm.registry import WEIGHT_INITIALIZERS
@@ -36,6 +38,29 @@ def feature_names(keys: Iterable[str], net: nn.Module) -> dict[str, str]:
     return {key: name for key, name in named.items() if name.split('.')[0] in parts}
 
 
+def fit_positions(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Resample a vision transformer's position embedding to the backbone's image size.
+
+    As timm does it, where it loads weights into a model of another ``img_size``. Other weights
+    are left as they are.
+    """
+    fitted, own = dict(weights), net.state_dict()
+    for key, value in weights.items():
+        if not key.endswith('pos_embed') or key not in own or own[key].shape == value.shape:
+            continue
+        model = net.get_submodule(key.rpartition('.')[0])
+        if not isinstance(model, Eva | VisionTransformer):
+            continue
+        prefix = 0 if model.no_embed_class else model.num_prefix_tokens  # class and registers
+        side = sqrt(max(value.shape[1] - prefix, 0))
+        if side.is_integer():  # else the mismatch is told where the weights are loaded
+            grid = model.patch_embed.grid_size
+            fitted[key] = resample_abs_pos_embed(value, list(grid), num_prefix_tokens=prefix)
+            text = f'{key}: {side:.0f}x{side:.0f} places resampled to {grid[0]}x{grid[1]}'
+            print_log(text, logger='current')
+    return fitted
+
+
 def _names(names: Sequence[str], argument: str) -> tuple[str, ...]:
     if isinstance(names, str):
         raise ValueError(f'{argument} is a tuple of names, as ({names!r},)')
@@ -50,7 +75,8 @@ class TimmPretrained:
     ImageNet classifier, must be in the backbone; where a backbone is cut off or has modules of its
     own, ``drop`` and ``new`` name them, and a name that matches nothing is refused. In
     ``mmpretrain.TIMMBackbone`` the modules that ``features_only`` cuts off, behind the last level,
-    are left out as well.
+    are left out as well, and the position embedding of a vision transformer is resampled to its
+    ``img_size``, as timm does it.
 
     Args:
         checkpoint: a file (``.safetensors``, ``.pth``, ``.pt``, ``.bin``; loaded weights-only) or a
@@ -110,8 +136,8 @@ class TimmPretrained:
         print_log(self._report(len(loaded), sorted(left), sorted(kept), cut), logger='current')
 
     def _fit(self, weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-        """Weights in the shapes of the network; timm's are in them already."""
-        return weights
+        """Weights in the shapes of the network."""
+        return fit_positions(weights, net)
 
     def _report(self, loaded: int, left: list[str], kept: list[str], cut: list[str]) -> str:
         """Of tensors: how many were loaded, dropped by name, kept, cut off with the classifier."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from timm.layers import PatchEmbed, resample_abs_pos_embed
 from torch import Tensor, nn
 
 from mlrfnet_mm.models.backbones.weights.timm_pretrained import FILE_SUFFIXES, TimmPretrained
@@ -105,7 +104,6 @@ class XrayPretrained(TimmPretrained):
 
     def _fit(self, weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
         own = net.state_dict()
-        grids = [m.grid_size for m in net.modules() if isinstance(m, PatchEmbed)]
         fitted = {}
         for key, value in weights.items():
             new = own[key].shape if key in own else value.shape
@@ -116,10 +114,8 @@ class XrayPretrained(TimmPretrained):
                         f'(mean {self.source.takes.mean}), which cannot become one: in_channels=3'
                     )
                 value = fold_channels(value, new[1])
-            elif new != value.shape and key.endswith('pos_embed') and grids and _square(value):
-                value = resample_abs_pos_embed(value, new_size=list(grids[0]))
             fitted[key] = value
-        return fitted
+        return super()._fit(fitted, net)
 
     def _report(self, loaded: int, left: list[str], kept: list[str], cut: list[str]) -> str:
         report = f'{self.name}: {loaded} tensors of {self.checkpoint} loaded'
@@ -141,12 +137,6 @@ class XrayPretrained(TimmPretrained):
 
 def _module(key: str) -> str:
     return '.'.join(key.split('.')[: -1 if '.' in key else None][:2])
-
-
-def _square(embedding: Tensor) -> bool:
-    """Whether a position embedding (1, 1 + N, C) is of a class token and a square of patches."""
-    patches = embedding.shape[1] - 1
-    return embedding.ndim == 3 and math.isqrt(patches) ** 2 == patches
 
 
 def read_weights(path: Path, source: XraySource) -> dict[str, Tensor]:
