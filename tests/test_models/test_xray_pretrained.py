@@ -439,6 +439,18 @@ def test_damage_is_told(content, tmp_path):
         filled(backbone('rad_dino', tmp_path / 'w.pth'))
 
 
+def test_a_broken_safetensors_file_and_unequal_parts_are_told(tmp_path):
+    path = tmp_path / 'w.safetensors'
+    path.write_bytes(b'not a header of anything')
+    with pytest.raises(ValueError, match='w.safetensors is damaged, get it again'):
+        filled(backbone('rad_dino', path))
+    weights = transformers(dict(donor('rad_dino').state_dict()))
+    weights['encoder.layer.1.attention.attention.key.weight'] = torch.zeros(96, 95)
+    save_file(weights, path)
+    with pytest.raises(ValueError, match=r'parts of blocks\.1\.attn\.qkv\.weight.*\(96, 95\)'):
+        filled(backbone('rad_dino', path))
+
+
 # The authors' own arithmetic on gray values x of 0 to 255.
 RANGES = dict(
     torchxrayvision_densenet121=lambda x: (2 * x / 255 - 1) * 1024,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -97,17 +98,23 @@ class XrayPretrained(TimmPretrained):
             raise ValueError(
                 f'{path} is not a file of {self.name} ({self.source.url}): {error}'
             ) from None
-        parts = {name: [weights[key] for key in keys] for name, keys in names.items()}
-        return {
-            name: part[0] if len(part) == 1 else torch.cat(part) for name, part in parts.items()
-        }
+        joined = {}
+        for name, keys in names.items():
+            parts = [weights[key] for key in keys]
+            if len({part.shape[1:] for part in parts}) > 1:
+                raise ValueError(
+                    f'{path}: {", ".join(keys)} are the parts of {name}, and of several shapes: '
+                    f'{[tuple(part.shape) for part in parts]}'
+                )
+            joined[name] = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return joined
 
     def _fit(self, weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
         own = net.state_dict()
         fitted = {}
         for key, value in weights.items():
             new = own[key].shape if key in own else value.shape
-            if new != value.shape and value.ndim == 4 and {new[1], value.shape[1]} == {1, 3}:
+            if len(new) == value.ndim == 4 and {new[1], value.shape[1]} == {1, 3}:
                 if new[1] == 1 and len(self.source.takes.mean) == 3:
                     raise ValueError(
                         f'{self.name} takes three channels with ranges of their own '
@@ -147,7 +154,10 @@ def read_weights(path: Path, source: XraySource) -> dict[str, Tensor]:
     """
     content: Any
     if path.suffix == '.safetensors':
-        content = load_file(path)
+        try:
+            content = load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f'{path} is damaged, get it again: {error}') from error
     else:
         try:
             content = torch.load(path, map_location='cpu', weights_only=True)
@@ -212,7 +222,7 @@ def check_input_range(model: nn.Module) -> None:
         for cfg in settings if isinstance(settings, list) else [settings]:
             if str(cfg.get('type')).split('.')[-1] != 'XrayPretrained':
                 continue
-            takes = source_of(cfg['source']).takes
+            takes = source_of(str(cfg.get('source'))).takes
             if not (_same(mean, takes.mean) and _same(std, takes.std)):
                 raise ValueError(
                     f'{cfg["source"]} takes images normalized by mean {list(takes.mean)} and std '
