@@ -6,9 +6,9 @@ is that of the code of Ye et al., 2020, https://arxiv.org/abs/2005.14480.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mlrfnet_mm.models.losses.reduction import REDUCTIONS, weigh_and_reduce
+from mlrfnet_mm.models.losses.reduction import EntryLoss
 from mlrfnet_mm.registry import MODELS
 
 SCOPES = ('batch', 'class')
@@ -73,7 +73,7 @@ def balanced_bce_loss(
 
 
 @MODELS.register_module()
-class BalancedBCELoss(nn.Module):
+class BalancedBCELoss(EntryLoss):
     """:func:`balanced_bce_loss` with a reduction.
 
     ``'mean'`` is this project's, torch's: see :class:`BiasedFocalLoss`. The weights are those of
@@ -98,35 +98,16 @@ class BalancedBCELoss(nn.Module):
         reduction: str = 'mean',
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(reduction, loss_weight)
         for name, value, allowed in (
             ('scope', scope, SCOPES),
             ('balance', balance, BALANCES),
-            ('reduction', reduction, REDUCTIONS),
         ):
             if value not in allowed:
                 raise ValueError(f'BalancedBCELoss: {name} must be one of {allowed}, got {value!r}')
         self.scope = scope
         self.balance = balance
-        self.reduction = reduction
-        self.loss_weight = loss_weight
 
-    def forward(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Compute the loss; the signature is that of mmpretrain's losses.
-
-        Args:
-            logits: (N, K).
-            target: (N, K); NaN marks an unknown entry.
-            weight: factors of the images (N,) or of the entries (N, K); they change no count.
-            avg_factor: number of images to divide by instead of N.
-            reduction_override: takes the place of ``reduction``.
-        """
-        loss = self.loss_weight * balanced_bce_loss(logits, target, self.scope, self.balance)
-        return weigh_and_reduce(loss, weight, avg_factor, reduction_override or self.reduction)
+    def entries(self, logits: Tensor, target: Tensor) -> Tensor:
+        """:func:`balanced_bce_loss` (N, K); a weight of the loss changes no count."""
+        return balanced_bce_loss(logits, target, self.scope, self.balance)

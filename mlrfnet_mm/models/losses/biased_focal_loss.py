@@ -6,9 +6,9 @@ MLRFNet, section III-D, eqs. 3 and 4; the shift is that of asymmetric loss, Ridn
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mlrfnet_mm.models.losses.reduction import REDUCTIONS, weigh_and_reduce
+from mlrfnet_mm.models.losses.reduction import EntryLoss
 from mlrfnet_mm.registry import MODELS
 
 
@@ -72,7 +72,7 @@ def biased_focal_loss(
 
 
 @MODELS.register_module()
-class BiasedFocalLoss(nn.Module):
+class BiasedFocalLoss(EntryLoss):
     """:func:`biased_focal_loss` with a reduction.
 
     ``'mean'`` has one meaning, torch's: the sum over all N x K entries divided by N x K. Unknown
@@ -102,43 +102,22 @@ class BiasedFocalLoss(nn.Module):
         reduction: str = 'mean',
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(reduction, loss_weight)
         for name, value, ok in (
             ('alpha', alpha, 0 <= alpha <= 1),
             ('gamma', gamma, gamma >= 0),
             ('shift', shift, 0 <= shift < 1),
-            ('reduction', reduction, reduction in REDUCTIONS),
         ):
             if not ok:
                 raise ValueError(
                     f'BiasedFocalLoss: {name}={value!r} is out of range; alpha in [0, 1], '
-                    f'gamma >= 0, shift in [0, 1), reduction one of {REDUCTIONS}'
+                    f'gamma >= 0, shift in [0, 1)'
                 )
         self.alpha = alpha
         self.gamma = gamma
         self.shift = shift
         self.shift_log = shift_log
-        self.reduction = reduction
-        self.loss_weight = loss_weight
 
-    def forward(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Compute the loss; the signature is that of mmpretrain's losses.
-
-        Args:
-            logits: (N, K).
-            target: (N, K); NaN marks an unknown entry.
-            weight: factors of the images (N,) or of the entries (N, K).
-            avg_factor: number of images to divide by instead of N.
-            reduction_override: takes the place of ``reduction``.
-        """
-        loss = self.loss_weight * biased_focal_loss(
-            logits, target, self.alpha, self.gamma, self.shift, self.shift_log
-        )
-        return weigh_and_reduce(loss, weight, avg_factor, reduction_override or self.reduction)
+    def entries(self, logits: Tensor, target: Tensor) -> Tensor:
+        """:func:`biased_focal_loss`, (N, K)."""
+        return biased_focal_loss(logits, target, self.alpha, self.gamma, self.shift, self.shift_log)

@@ -26,10 +26,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mlrfnet_mm.models.losses.class_counts import read_counts
-from mlrfnet_mm.models.losses.reduction import REDUCTIONS, weigh_and_reduce
+from mlrfnet_mm.models.losses.reduction import EntryLoss
 from mlrfnet_mm.registry import MODELS
 
 
@@ -91,7 +91,7 @@ def negative_tolerant_loss(
 
 
 @MODELS.register_module()
-class DistributionBalancedLoss(nn.Module):
+class DistributionBalancedLoss(EntryLoss):
     """:func:`negative_tolerant_loss` times :func:`rebalanced_weights`, with a reduction.
 
     Made for :class:`mlrfnet_mm.ClassAwareSampler`, whose repetitions the weights take back; it can
@@ -130,7 +130,7 @@ class DistributionBalancedLoss(nn.Module):
         reduction: str = 'mean',
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(reduction, loss_weight)
         for name, value, ok in (
             ('alpha', alpha, alpha >= 0),
             ('beta', beta, beta >= 0),
@@ -138,19 +138,16 @@ class DistributionBalancedLoss(nn.Module):
             ('kappa', kappa, kappa >= 0),
             ('lam', lam, lam > 0),
             ('gamma', gamma, gamma >= 0),
-            ('reduction', reduction, reduction in REDUCTIONS),
         ):
             if not ok:
                 raise ValueError(
                     f'DistributionBalancedLoss: {name}={value!r} is out of range; alpha, beta, mu, '
-                    f'kappa and gamma >= 0, lam > 0, reduction one of {REDUCTIONS}'
+                    f'kappa and gamma >= 0, lam > 0'
                 )
         self.counts = read_counts(class_counts, images)
         self.label_classes = self.counts.classes  # a training compares them with its data's
         self.alpha, self.beta, self.mu = alpha, beta, mu
         self.lam, self.gamma = lam, gamma
-        self.reduction = reduction
-        self.loss_weight = loss_weight
         self.register_buffer('positives', self.counts.positives, persistent=False)
         self.register_buffer('nu', self._shift(kappa), persistent=False)
 
@@ -168,26 +165,9 @@ class DistributionBalancedLoss(nn.Module):
             )
         return kappa * torch.log(images / n - 1)
 
-    def forward(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Compute the loss; the signature is that of mmpretrain's losses.
-
-        Args:
-            logits: (N, K).
-            target: (N, K); NaN marks an unknown entry.
-            weight: factors of the images (N,) or of the entries (N, K).
-            avg_factor: number of images to divide by instead of N.
-            reduction_override: takes the place of ``reduction``.
-        """
+    def entries(self, logits: Tensor, target: Tensor) -> Tensor:
+        """:func:`negative_tolerant_loss` times :func:`rebalanced_weights`, (N, K)."""
         self.counts.check(logits)
         nu, positives = self.get_buffer('nu'), self.get_buffer('positives')
         loss = negative_tolerant_loss(logits, target, nu, self.lam, self.gamma)
-        factors = rebalanced_weights(target.to(loss), positives, self.alpha, self.beta, self.mu)
-        loss = self.loss_weight * factors * loss
-        return weigh_and_reduce(loss, weight, avg_factor, reduction_override or self.reduction)
+        return loss * rebalanced_weights(target.to(loss), positives, self.alpha, self.beta, self.mu)

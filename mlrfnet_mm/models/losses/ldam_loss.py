@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mlrfnet_mm.models.losses.class_counts import read_counts
-from mlrfnet_mm.models.losses.reduction import REDUCTIONS, weigh_and_reduce
+from mlrfnet_mm.models.losses.reduction import EntryLoss
 from mlrfnet_mm.registry import MODELS
 
 
@@ -76,7 +76,7 @@ def ldam_loss(logits: Tensor, target: Tensor, margins: Tensor, scale: float = 1.
 
 
 @MODELS.register_module()
-class LDAMLoss(nn.Module):
+class LDAMLoss(EntryLoss):
     """:func:`ldam_loss` with the margins of the training data and a reduction.
 
     ``'mean'`` is this project's, torch's: see :class:`BiasedFocalLoss`. Deferred re-weighting is
@@ -112,46 +112,27 @@ class LDAMLoss(nn.Module):
         reduction: str = 'mean',
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(reduction, loss_weight)
         for name, value, ok in (
             ('max_margin', max_margin, max_margin >= 0),
             ('scale', scale, scale > 0),
             ('beta', beta, 0 <= beta < 1),
-            ('reduction', reduction, reduction in REDUCTIONS),
         ):
             if not ok:
                 raise ValueError(
                     f'LDAMLoss: {name}={value!r} is out of range; max_margin >= 0, scale > 0, '
-                    f'beta in [0, 1), reduction one of {REDUCTIONS}'
+                    f'beta in [0, 1)'
                 )
         self.counts = read_counts(class_counts)
         self.label_classes = self.counts.classes  # a training compares them with its data's
         self.scale = scale
-        self.reduction = reduction
-        self.loss_weight = loss_weight
         margins = ldam_margins(self.counts.positives, max_margin)
         weights = effective_weights(self.counts.positives, beta)
         self.register_buffer('margins', margins, persistent=False)
         self.register_buffer('weights', weights, persistent=False)
 
-    def forward(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Compute the loss; the signature is that of mmpretrain's losses.
-
-        Args:
-            logits: (N, K).
-            target: (N, K); NaN marks an unknown entry.
-            weight: factors of the images (N,) or of the entries (N, K).
-            avg_factor: number of images to divide by instead of N.
-            reduction_override: takes the place of ``reduction``.
-        """
+    def entries(self, logits: Tensor, target: Tensor) -> Tensor:
+        """:func:`ldam_loss` times the findings' weights, (N, K)."""
         self.counts.check(logits)
         loss = ldam_loss(logits, target, self.get_buffer('margins'), self.scale)
-        loss = self.loss_weight * loss * self.get_buffer('weights').to(loss)
-        return weigh_and_reduce(loss, weight, avg_factor, reduction_override or self.reduction)
+        return loss * self.get_buffer('weights').to(loss)

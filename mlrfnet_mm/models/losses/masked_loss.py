@@ -7,12 +7,12 @@ uncertain labels out of the loss; mmpretrain's losses would turn one NaN into a 
 import torch
 from torch import Tensor, nn
 
-from mlrfnet_mm.models.losses.reduction import weigh_and_reduce
+from mlrfnet_mm.models.losses.reduction import EntryLoss
 from mlrfnet_mm.registry import MODELS
 
 
 @MODELS.register_module()
-class MaskedLoss(nn.Module):
+class MaskedLoss(EntryLoss):
     """Another loss with loss and gradient 0 where the target is NaN.
 
     For every loss that takes its entries one by one, as mmpretrain's ``CrossEntropyLoss`` with
@@ -33,27 +33,12 @@ class MaskedLoss(nn.Module):
     """
 
     def __init__(self, loss: dict | nn.Module) -> None:
-        super().__init__()
-        self.loss = loss if isinstance(loss, nn.Module) else MODELS.build(loss)
-        self.reduction: str = getattr(self.loss, 'reduction', 'mean')
+        wrapped = loss if isinstance(loss, nn.Module) else MODELS.build(loss)
+        super().__init__(getattr(wrapped, 'reduction', 'mean'))
+        self.loss = wrapped
 
-    def forward(
-        self,
-        logits: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | None = None,
-        reduction_override: str | None = None,
-    ) -> Tensor:
-        """Compute the loss; the signature is that of mmpretrain's losses.
-
-        Args:
-            logits: (N, K); half precision is computed in single.
-            target: (N, K); NaN marks an unknown entry.
-            weight: factors of the images (N,) or of the entries (N, K).
-            avg_factor: number of images to divide by instead of N.
-            reduction_override: takes the place of the wrapped loss's reduction.
-        """
+    def entries(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Losses of the wrapped loss, (N, K), 0 where unknown."""
         if logits.shape != target.shape:
             raise ValueError(
                 f'logits and target differ in shape: {tuple(logits.shape)} and '
@@ -75,6 +60,4 @@ class MaskedLoss(nn.Module):
                 f'of {tuple(logits.shape)}; MaskedLoss needs one for each entry, as '
                 "dict(type='mmpretrain.CrossEntropyLoss', use_sigmoid=True) gives"
             )
-        return weigh_and_reduce(
-            torch.where(known, loss, 0.0), weight, avg_factor, reduction_override or self.reduction
-        )
+        return torch.where(known, loss, 0.0)

@@ -1,6 +1,6 @@
 """One meaning of a reduced loss for all losses of this project."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 REDUCTIONS = ('none', 'mean', 'sum')
 
@@ -37,3 +37,48 @@ def weigh_and_reduce(
         return loss.sum()
     images = loss.shape[0] if avg_factor is None else avg_factor
     return loss.sum() / (images * loss.shape[1:].numel())
+
+
+class EntryLoss(nn.Module):
+    """Base of the losses that are one number for each image and finding, then reduced.
+
+    Args:
+        reduction: ``'mean'``, ``'sum'`` or ``'none'``; see :func:`weigh_and_reduce`.
+        loss_weight: factor on the result.
+
+    Raises:
+        ValueError: another reduction.
+    """
+
+    def __init__(self, reduction: str = 'mean', loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise ValueError(
+                f'{type(self).__name__}: reduction={reduction!r} must be one of {REDUCTIONS}'
+            )
+        self.reduction = reduction
+        self.loss_weight = loss_weight
+
+    def entries(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Losses of the entries, (N, K); 0 where the target is NaN, unknown."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
+    ) -> Tensor:
+        """Compute the loss; the signature is that of mmpretrain's losses.
+
+        Args:
+            logits: (N, K); half precision is computed in single.
+            target: (N, K); NaN marks an unknown entry.
+            weight: factors of the images (N,) or of the entries (N, K).
+            avg_factor: number of images to divide by instead of N.
+            reduction_override: takes the place of ``reduction``.
+        """
+        loss = self.loss_weight * self.entries(logits, target)
+        return weigh_and_reduce(loss, weight, avg_factor, reduction_override or self.reduction)
