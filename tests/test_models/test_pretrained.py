@@ -172,7 +172,7 @@ MORE = {'convnext': (1, 2, 3), 'swin': (1, 2, 3), 'efficientnet': (2, 3, 4)}  # 
 def test_weights_come_from_timm_strictly_or_from_a_package(path):
     starts = read_config(path).model.backbone.get('init_cfg')  # of several branches: a list
     for init_cfg in starts if isinstance(starts, list) else [starts] if starts else []:
-        assert init_cfg.type in ('mlrfnet_mm.TimmPretrained', 'mlrfnet_mm.Lite0Pretrained')
+        assert init_cfg.type in ('mlrfnet_mm.TimmPretrained', 'mlrfnet_mm.LitePretrained')
         assert init_cfg.get('checkpoint') in [*timm.list_pretrained(), None]
     assert '://' not in path.read_text()
 

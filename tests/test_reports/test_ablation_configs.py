@@ -42,6 +42,8 @@ COUPLED |= {'model.head.head.type'} | {
     for at in ('', 'head.')
     for key in ('type', 'alpha', 'gamma', 'shift')
 }
+LITE = DEPTHLESS | TIMM | {'model.backbone.init_cfg.type'}
+LITE |= {f'model.data_preprocessor.{key}' for key in ('mean', 'std')}
 CHANGES = {
     'table5/chexnet': DEPTHLESS | TIMM | NECK | POOLED,
     'table5/dcnn': BACKBONE | TOP | WEIGHTS | NECK | {'model.neck.r'} | HEAD,
@@ -77,10 +79,9 @@ CHANGES = {
     | TIMM - TOP
     | {'model.backbone.feature_cls', 'model.backbone.strict_img_size'},
     'backbones/efficientnet': DEPTHLESS | TIMM,
-    'backbones/efficientnet_lite0': DEPTHLESS
-    | TIMM
-    | {'model.backbone.init_cfg.type'}
-    | {f'model.data_preprocessor.{key}' for key in ('mean', 'std')},
+    'backbones/efficientnet_lite0': LITE,
+    'backbones/efficientnet_lite1': LITE | {'model.backbone.init_cfg.size'},
+    'backbones/efficientnet_lite2': LITE | {'model.backbone.init_cfg.size'},
     'lite0_heads/mean': TOP | POOLED - {'model.neck'},
     'lite0_heads/pcam': TOP | POOLED - {'model.neck'},
     'lite0_heads/lse': TOP | LAM | {f'model.head.{key}' for key in ('type', 'pool.name', 'pool.r')},

