@@ -20,12 +20,12 @@ def test_the_line_of_the_documents_adds_one(tmp_path):
     assert ONE_LINE in (ROOT / 'docs/training.md').read_text()
     config = tmp_path / 'mine.py'
     config.write_text(f"_base_ = 'mlrfnet_mm::mlrfnet_xray14.py'\n\n{ONE_LINE}\n")
-    kinds = [backend.type for backend in read_config(config).visualizer.vis_backends]
+    kinds = [backend['type'] for backend in read_config(config).visualizer.vis_backends]
     assert kinds == ['LocalVisBackend', 'TensorboardVisBackend']
     backends = "[dict(type='LocalVisBackend'),dict(type='TensorboardVisBackend')]"
     cfg = read_config('mlrfnet_xray14')
     cfg.merge_from_dict(parse_options([f'visualizer.vis_backends={backends}']))
-    assert [backend.type for backend in cfg.visualizer.vis_backends] == kinds
+    assert [backend['type'] for backend in cfg.visualizer.vis_backends] == kinds
 
 
 def train(folder, **backend):
