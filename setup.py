@@ -74,6 +74,9 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
+        'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
+        'mlflow': ['mlflow'],
+        'wandb': ['wandb'],
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [

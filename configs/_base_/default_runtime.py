@@ -25,3 +25,5 @@ env_cfg = dict(
 randomness = dict(seed=0)
 # window = logger's interval; mmengine's default pattern would average 'val/loss' over past epochs
 log_processor = dict(by_epoch=True, window_size=50, mean_pattern='^(loss|time|data_time|grad_norm)')
+# and, by one line, to TensorBoard, W&B or MLflow: docs/training.md; LocalVisBackend: scalars.json
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])

@@ -1,4 +1,5 @@
 import csv
+import json
 import sys
 import time
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from mlrfnet_mm import config_file
+from mlrfnet_mm.commands import complexity as command
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.reports import complexity
 
@@ -52,7 +55,7 @@ def test_wrong_options_are_named(options, message):
 
 
 def test_the_warm_up_is_not_counted_and_the_quartiles_are_printed():
-    times = list(complexity._times(Small(), torch.zeros(1, 3, 8, 8), 4))
+    times = list(complexity._rounds([(Small(), torch.zeros(1, 3, 8, 8))], 4))
     assert len(times) == 4
     found = complexity.Complexity(
         dict(head=(1, 2), total=(4, 8)), 16, np.array([0.1, 0.2, 0.3, 0.4, 0.5]), 'a device', 8, 3
@@ -73,6 +76,62 @@ def test_the_command(run, tmp_path):
     assert rows['total']['size'] == '64'
 
 
+class Note(nn.Module):
+    def __init__(self, name, order):
+        super().__init__()
+        self.name, self.order = name, order
+
+    def forward(self, x):
+        self.order.append(self.name)
+        time.sleep(0.02 if self.name == 'a' else 0)
+
+
+def test_the_passes_go_round_all_networks():
+    order = []
+    networks = [(Note(name, order), torch.zeros(1)) for name in 'abc']
+    rounds = np.array(list(complexity._rounds(networks, 3)))
+    assert ''.join(order) == 'abc' * (complexity.WARM_UP + 3)
+    assert rounds.shape == (3, 3)
+    assert rounds[:, 0].min() >= 0.02 and rounds[:, 1:].min() < 0.02  # each under its own clock
+
+
+def test_several_networks_are_measured_as_each_alone():
+    configs = {name: read_config(name) for name in ('mlrfnet_phantom', 'ablations/table5/dcnn')}
+    found = complexity.compare(configs, 64, runs=1)
+    for name, each in found.items():
+        alone = complexity.measure(config_file(name), 64, runs=1)
+        assert (each.parts, each.flops, each.size) == (alone.parts, alone.flops, 64)
+    assert found['ablations/table5/dcnn'].parts['total'][0] == 23_536_718
+    rows = complexity.comparison(found).rows()
+    assert [row[:3] for row in rows] == [
+        ['mlrfnet_phantom', '64', '23,700,305'],
+        ['ablations/table5/dcnn', '64', '23,536,718'],
+    ]
+
+
+def test_the_size_is_that_of_the_config_s_test():
+    assert complexity.measure(config_file('mlrfnet_phantom'), runs=1).size == 64
+
+
+def test_a_table_of_configs_in_one_command(tmp_path, capsys):
+    base = config_file('mlrfnet_phantom')
+    (tmp_path / 'no_eca.py').write_text(f"_base_ = '{base}'\n_base_.model.neck = None\n")
+    rows = {
+        'no_eca': {'label': 'without ECA'},
+        'elsewhere': {'label': 'ResNet-50', 'config': 'mlrfnet_mm::ablations/table10/resnet50'},
+    }
+    table = dict(title='T', base=dict(label='MLRFNet', config=str(base)), rows=rows)
+    (tmp_path / 'table.json').write_text(json.dumps(table))
+    words = [tmp_path, '--size', 64, '--runs', 1, '--out-dir', tmp_path / 'out']
+    command.main([str(word) for word in words])
+    assert 'one pass of each network in turn' in ' '.join(capsys.readouterr().out.split())
+    with (tmp_path / 'out/complexity.csv').open(newline='') as file:
+        found = {row['network']: int(row['parameters']) for row in csv.DictReader(file)}
+    assert found['MLRFNet'] == 23_700_305 == found['without ECA'] + 9
+    assert list(found) == ['MLRFNet', 'without ECA', 'ResNet-50']
+    assert '| without ECA | 64 | 23,700,296 |' in (tmp_path / 'out/complexity.md').read_text()
+
+
 def test_quartiles_stand_in_their_columns():
     times = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
     found = complexity.Complexity(dict(head=(1, 2), total=(4, 8)), 16, times, 'd', 8, 3)
@@ -86,7 +145,8 @@ class Slow(nn.Module):
 
 
 def test_the_clock_runs_while_the_model_does():
-    assert min(complexity._times(Slow(), torch.zeros(1), 2)) >= 0.01
+    rounds = list(complexity._rounds([(Slow(), torch.zeros(1)), (Slow(), torch.zeros(1))], 2))
+    assert min(map(min, rounds)) >= 0.01
 
 
 def test_a_config_in_mmpretrain_s_own_style(tmp_path):

@@ -13,7 +13,7 @@ BASE = 'base'  # name of the base row, and of its folder
 KEYS = {
     'the file': {'title', 'base', 'rows', 'sweep'},
     'base': {'label', 'config', 'paper'},
-    'a row': {'label', 'paper'},
+    'a row': {'label', 'config', 'paper'},
     'sweep': {'key', 'label', 'values', 'paper'},
 }
 FAULTS = (KeyError, TypeError, ValueError, AttributeError)
@@ -85,6 +85,11 @@ def read_description(folder: str | Path) -> Description:
     return description
 
 
+def is_table(folder: str | Path) -> bool:
+    """Whether :func:`table_folder` finds one."""
+    return any((path / 'table.json').is_file() for path in (Path(folder), _shipped() / folder))
+
+
 def table_folder(folder: str | Path) -> Path:
     """Folder of a table: a path, or the name of one that is shipped.
 
@@ -125,9 +130,10 @@ def _check_keys(part: Mapping[str, Any], what: str) -> None:
 
 
 def _row(folder: Path, name: str, row: Mapping[str, Any]) -> RowDescription:
-    """A row that is a config of its own."""
+    """A row that is a config of its own, in the folder or, by its path, elsewhere."""
     _check_keys(row, 'a row')
-    return RowDescription(name, row['label'], row.get('paper', {}), folder / f'{name}.py')
+    file = base_file(folder, row.get('config', f'{name}.py'))
+    return RowDescription(name, row['label'], row.get('paper', {}), file)
 
 
 def _sweep(sweep: Mapping[str, Any], base: Path) -> list[RowDescription]:
