@@ -23,6 +23,7 @@ from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.models.heads.pools import pcam_pool
 from mlrfnet_mm.registry import DATASETS, MODELS
+from mlrfnet_mm.reports.ablation.description import is_table
 
 MODULES = sorted(m.name for m in pkgutil.walk_packages(mlrfnet_mm.__path__, 'mlrfnet_mm.'))
 WITH_EXAMPLES = [
@@ -192,7 +193,10 @@ def check_mlrfnet(words):
     assert command in COMMANDS
     module = importlib.import_module(f'mlrfnet_mm.commands.{command.replace("-", "_")}')
     args = module.make_parser(f'mlrfnet {command}').parse_args(words)  # else exit code 2
-    if (config := getattr(args, 'config', None)) and not config.isupper():
+    named = getattr(args, 'config', None) or []
+    for config in [named] if isinstance(named, str) else named:
+        if config.isupper() or is_table(config):
+            continue
         made = config.startswith(
             ('work_dirs/', 'my.', 'my_')
         )  # by an earlier command, or by the reader

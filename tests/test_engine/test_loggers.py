@@ -5,7 +5,7 @@ from builders import EARLY, small_runner
 from conftest import ROOT
 from mmengine.registry import VISBACKENDS
 
-from mlrfnet_mm.engine.launch import parse_options, read_config
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.reports.curves import last_course, read_scalars
 
 pytestmark = pytest.mark.slow
@@ -22,10 +22,6 @@ def test_the_line_of_the_documents_adds_one(tmp_path):
     config.write_text(f"_base_ = 'mlrfnet_mm::mlrfnet_xray14.py'\n\n{ONE_LINE}\n")
     kinds = [backend['type'] for backend in read_config(config).visualizer.vis_backends]
     assert kinds == ['LocalVisBackend', 'TensorboardVisBackend']
-    backends = "[dict(type='LocalVisBackend'),dict(type='TensorboardVisBackend')]"
-    cfg = read_config('mlrfnet_xray14')
-    cfg.merge_from_dict(parse_options([f'visualizer.vis_backends={backends}']))
-    assert [backend['type'] for backend in cfg.visualizer.vis_backends] == kinds
 
 
 def train(folder, **backend):
