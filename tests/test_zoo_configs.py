@@ -73,6 +73,7 @@ SYSTEMS = {
     # Parameters: timm's without classifier and last norm, MRFC's 14 (256 + 512 + 1024) or
     # 14 x 3 x 384, ECA's 9. Multiply-adds at half the side; those of fused attention not counted.
     'recipes/convnextv2_base_512': Golden(87_690_752 + 25_088 + 9, 20.0984, 256),
+    'recipes/convnextv2_base_512_rare': Golden(87_690_752 + 25_088 + 9, 20.0984, 256),
     'recipes/eva02_small_518': Golden(22_047_744 + 16_128 + 9, 6.9947, 252, 70),
     'recipes/vit_small_512': Golden(21_982_848 + 16_128 + 9, 5.5488, 256),
 }

@@ -44,15 +44,18 @@ COUPLED |= {'model.head.head.type'} | {
 }
 LITE = DEPTHLESS | TIMM | {'model.backbone.init_cfg.type'}
 LITE |= {f'model.data_preprocessor.{key}' for key in ('mean', 'std')}
-CHANGES = {
-    'table5/chexnet': DEPTHLESS | TIMM | NECK | POOLED,
-    'table5/dcnn': BACKBONE | TOP | WEIGHTS | NECK | {'model.neck.r'} | HEAD,
-    'table5/pcam': BACKBONE | {'model.backbone.depth'} | TOP | WEIGHTS | NECK | POOLED,
-    'table5/pcan': DEPTHLESS
+SYSTEM = {  # in the tables 5 and 6
+    'chexnet': DEPTHLESS | TIMM | NECK | POOLED,
+    'pcam': BACKBONE | {'model.backbone.depth'} | TOP | WEIGHTS | NECK | POOLED,
+    'pcan': DEPTHLESS
     | TOP
     | NECK
     | {f'model.backbone.init_cfg.{key}' for key in ('drop', 'new')}
     | POOLED - {'model.head.pool'},
+}
+CHANGES = {
+    **{f'table5/{row}': SYSTEM[row] for row in SYSTEM},
+    'table5/dcnn': BACKBONE | TOP | WEIGHTS | NECK | {'model.neck.r'} | HEAD,
     'table5/label_gcn': DEPTHLESS | TIMM | NECK | POOLED - LAM | GRAPH,
     'table5/label_gat': DEPTHLESS | TIMM | NECK | POOLED - LAM | GRAPH | {'model.head.layer'},
     'table5/label_lstm': DEPTHLESS | TIMM | NECK | POOLED - {'model.head.pool'},
@@ -65,6 +68,7 @@ CHANGES = {
     'table5/pcsanet': DEPTHLESS | {'model.backbone.init_cfg.type'} | TOP | NECK | POOLED,
     'table5/similarity_graph': DEPTHLESS | TIMM | NECK | POOLED - {'model.head.pool'},
     'table6/u_ones': POLICY,
+    **{f'table6/{row}': SYSTEM[row] for row in SYSTEM},
     'table6/u_zeros': POLICY,
     'table9/no_eca': NECK | {'model.neck'},
     'table9/no_mrfc': TOP | HEAD | NECK | {'model.neck'},
