@@ -72,10 +72,11 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
+        'parquet': ['pyarrow'],  # tables of one's own in Parquet
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[cam,dicom,docs,lite0]',
+            'mlrfnet-mm[cam,dicom,docs,lite0,parquet]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',
