@@ -158,6 +158,11 @@ class TableXrays(XrayDataset):
         return Path(self.data_root) / Path(self._table_name).expanduser()
 
     @property
+    def image_column(self) -> str:
+        """Column of the image files."""
+        return self._columns['image']
+
+    @property
     def tables_folder(self) -> Path:
         """Folder that holds the table."""
         return self.table_file.parent
@@ -200,7 +205,8 @@ class TableXrays(XrayDataset):
         if not kept:
             counts = ', '.join(f'{name} {found.count(name):,}' for name in SPLITS)
             raise ValueError(
-                f'{table.path}: {self._metainfo["split"]} has no image ({counts}); see splits'
+                f'{table.path}: {self._metainfo["split"]} has no image ({counts}): give '
+                'splits, a column or fractions, that leave none empty'
             )
         self._summary = self._summarize(codes[kept], [patients[row] for row in kept])
         names = table.column(self._columns['image'], 'image')
