@@ -192,7 +192,7 @@ def check_mlrfnet(words):
     args = module.make_parser(f'mlrfnet {command}').parse_args(words)  # else exit code 2
     if (config := getattr(args, 'config', None)) and not config.isupper():
         made = config.startswith(
-            ('work_dirs/', 'my.', 'my_')
+            ('work_dirs/', 'my.', 'my_', 'hospital/')
         )  # by an earlier command, or by the reader
         assert made or (ROOT / config).is_file() or mlrfnet_mm.config_file(config)
 

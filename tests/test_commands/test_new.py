@@ -15,9 +15,10 @@ from mlrfnet_mm.engine.machine import fitting_batch
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
 
 SMALL = [
-    'image_size=56', 'model.backbone.init_cfg=None', 'train_cfg.max_epochs=1',
-    'train_dataloader.batch_size=16', 'default_hooks.logger.interval=1',
+    'image_size=56', 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=16',
+    'default_hooks.logger.interval=1',
 ]  # fmt: skip
+RESNET = "dict(_delete_=True, type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))"
 
 
 def mlrfnet(*words):
@@ -41,6 +42,9 @@ def test_a_hospital_from_its_table_to_its_reports(phantom, tmp_path, monkeypatch
     assert data.data_root == str(tmp_path / 'exams/pictures') and data.labels == list(LABELS)
     uncertain = sum(row[LABELS[0]] == '-1' for row in rows)
     assert f'uncertain {uncertain}\n' in text and "'Exam'" in text.split('Not used: ')[1]
+
+    with config.open('a') as file:  # a smaller network, changed at will
+        file.write(f'model.update(backbone={RESNET})\n')
 
     mlrfnet('prepare', config, '--size', 64, '--workers', 1)
     stored = ' '.join(capsys.readouterr().out.split())
