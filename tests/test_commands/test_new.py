@@ -4,15 +4,18 @@ import csv
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
 from hospital import LABELS, make_hospital
 from mmengine.registry import DATASETS
+from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.commands import call
 from mlrfnet_mm.datasets.table_xrays.look import look
 from mlrfnet_mm.engine.launch import check_keys, check_validation_data, read_config
 from mlrfnet_mm.engine.machine import fitting_batch
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
+from mlrfnet_mm.evaluation.metrics import StudyAUC
 
 SMALL = [
     'image_size=56', 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=16',
@@ -202,6 +205,18 @@ def test_studies(tmp_path):
     text, cfg = write(tmp_path)
     assert cfg.test_evaluator[0].type == cfg.val_evaluator[0].type == 'mlrfnet_mm.StudyAUC'
     assert cfg.val_evaluator[1].type == 'mlrfnet_mm.MeanLoss' and "study='Exam'" in text
+    data = DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[]))
+    infos = [data.get_data_info(i) for i in range(len(data))]
+    metric = StudyAUC()
+    metric.dataset_meta = data.metainfo
+    scores = np.random.default_rng(0).random((len(infos), 1), np.float32)
+    for info, score in zip(infos, scores, strict=True):
+        target = torch.from_numpy(info['gt_score'])
+        metric.process(None, [{**info, 'gt_score': target, 'pred_score': torch.from_numpy(score)}])
+    found = metric.evaluate(len(infos))
+    pairs = scores.reshape(-1, 2).max(1), [info['gt_score'][0] for info in infos[::2]]
+    assert found['auc/Edema'] == pytest.approx(roc_auc_score(pairs[1], pairs[0]))
+    assert np.isnan(found['auc/frontal/mean'])  # the table does not say which are frontal
     kinds[0][2] = 1 - kinds[0][2]
     table(tmp_path, [*BASIC, 'Exam'], *kinds)
     found = look(tmp_path / 'labels.csv')

@@ -4,9 +4,9 @@
 
 - ``images.npy``, (N, size, size) uint8, an ordinary array (``np.load(…, mmap_mode='r')``);
 - ``index.npz``: ``names`` (N,), paths relative to the data set's folder (absolute ones where an
-  image lies elsewhere), and ``files`` (N,): size
-  in bytes and time of modification in ns of each source file, -1 where it could not be read, its
-  height and width in pixels, and the CRC-32 of the source file and of its row of ``images.npy``;
+  image lies elsewhere), and ``files`` (N,): size in bytes and time of modification in ns of each
+  source file, -1 where it could not be read, its height and width in pixels, and the CRC-32 of the
+  source file and of its row of ``images.npy``;
 - ``manifest.json``, written last: what was made, from what, and which files could not be read.
 """
 
