@@ -74,13 +74,14 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
+        'parquet': ['pyarrow'],  # tables of one's own in Parquet
         'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
         'mlflow': ['mlflow'],
         'wandb': ['wandb'],
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[cam,dicom,docs,lite0,lite1,lite2]',
+            'mlrfnet-mm[cam,dicom,docs,lite0,lite1,lite2,parquet]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',

@@ -198,7 +198,7 @@ def check_mlrfnet(words):
         if config.isupper() or is_table(config):
             continue
         made = config.startswith(
-            ('work_dirs/', 'my.', 'my_')
+            ('work_dirs/', 'my.', 'my_', 'hospital/')
         )  # by an earlier command, or by the reader
         assert made or (ROOT / config).is_file() or mlrfnet_mm.config_file(config)
 

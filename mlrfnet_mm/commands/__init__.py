@@ -14,6 +14,7 @@ from traceback import extract_tb
 from mlrfnet_mm import require_stack
 
 COMMANDS = {
+    'new': 'look at a table of your own and write a config that trains on it',
     'train': 'train a model',
     'test': 'test a checkpoint, on its own data or on other data',
     'evaluate': 'areas under curves with intervals, thresholds, two models compared',

@@ -85,6 +85,7 @@ SHARED: dict[str, dict[str, Any]] = {
     '--layer': dict(metavar='NAME', help='target layer of the Grad-CAM family, as backbone.layer3'),
     '--batch-size': dict(type=at_least(1), default=16, metavar='N', help='images at a time'),
     '--device': dict(metavar='DEVICE', help='where the model runs, as in torch: cpu, cuda'),
+    '--data-root': dict(metavar='DIR', help="the data set's folder"),
     '--size': dict(type=at_least(1), metavar='PIXELS', help='side of the images'),
     '--workers': dict(type=at_least(1), metavar='N', help='processes that work side by side'),
 }

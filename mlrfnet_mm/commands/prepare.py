@@ -1,5 +1,7 @@
 """Decode and shrink a data set once: mlrfnet prepare chestxray14 [--size 256].
 
+For a table of your own: mlrfnet prepare CONFIG, what mlrfnet new wrote.
+
 Training then reads the images from <data root>/prepared_<size>, which it finds by itself. A second
 call goes on where the first was stopped, or redoes what has changed.
 """
@@ -26,14 +28,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser = new_parser(prog, __doc__)
     parser.add_argument(
         'dataset',
-        choices=DATASETS,
         metavar='DATASET',
-        help=f'whose folder layout: {", ".join(DATASETS)}',
+        help=f"whose folder layout: {', '.join(DATASETS)}; or the config of a table of one's own",
     )
-    parser.add_argument(
-        '--data-root', metavar='DIR', help="the data set's folder (default: as in training)"
-    )
-    add(parser, '--size', 256)
+    add(parser, '--data-root', '<as in training>')
+    add(parser, '--size', "<the config's, else 256>")
     parser.add_argument(
         '--bits',
         type=int,
@@ -60,16 +59,20 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet prepare') -> No
     from mlrfnet_mm.engine.machine import cores
     from mlrfnet_mm.reports.output.progress import progress_bar
 
-    source = SOURCES[args.dataset]
-    root = Path(
-        args.data_root or os.environ.get(source.root_variable) or source.default_root
-    ).expanduser()
+    if source := SOURCES.get(args.dataset):
+        root = Path(
+            args.data_root or os.environ.get(source.root_variable) or source.default_root
+        ).expanduser()
+        args.size = args.size or 256
+    else:
+        root, names = own_images(args)
     out = Path(args.out_dir) if args.out_dir else store_folder(root, args.size)
     try:
         if args.verify:
             verify(root, out, prog)
             return
-        names = source.list_images(root)
+        if source:
+            names = source.list_images(root)
         title = f'{args.dataset} at {args.size}'
         workers = args.workers or cores()
         with progress_bar(title, len(names), 'images') as bar:
@@ -89,6 +92,46 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet prepare') -> No
             f'{prog}: {len(result.failed):,} of {result.images:,} files could not be read; '
             'training refuses a split that needs them. Get them again and run this again'
         )
+
+
+def own_images(args: argparse.Namespace) -> tuple[Path, list[str]]:
+    """Folder and images of a config's tables; its size and bits, where none are given.
+
+    Raises:
+        ValueError: a config of other data.
+    """
+    from mmengine.registry import DATASETS as REGISTRY
+
+    from mlrfnet_mm.datasets import TableXrays
+    from mlrfnet_mm.datasets.store.sources import table_images
+    from mlrfnet_mm.datasets.transforms import LoadXray, XrayGeometry
+    from mlrfnet_mm.engine.launch import read_config
+    from mlrfnet_mm.engine.parts import is_part, leaf_datasets
+
+    try:
+        cfg = read_config(args.dataset)
+    except FileNotFoundError:
+        raise ValueError(
+            f'DATASET must be one of {", ".join(DATASETS)}, or a config, got {args.dataset!r}'
+        ) from None
+    loaders = [cfg.get(f'{part}_dataloader') or {} for part in ('train', 'val', 'test')]
+    datasets = dict(datasets=[loader.get('dataset') for loader in loaders])
+    parts = []
+    for leaf in leaf_datasets(datasets):
+        if not is_part(REGISTRY, leaf.get('type'), cfg.get('default_scope'), TableXrays):
+            raise ValueError(
+                f'{args.dataset} has data of {leaf.get("type")}, a config must be of '
+                f'mlrfnet_mm.TableXrays here; for others: mlrfnet prepare {"|".join(DATASETS)}'
+            )
+        own = {**leaf, 'lazy_init': True}
+        own |= {'data_root': args.data_root} if args.data_root else {}
+        parts.append(part := TableXrays(**{k: v for k, v in own.items() if k != 'type'}))
+        for step in part.pipeline.transforms:
+            if isinstance(step, XrayGeometry):
+                args.size = args.size or step.scale
+            if isinstance(step, LoadXray):
+                args.bits = args.bits or step.bits
+    return table_images(parts)
 
 
 def counting(bar: Bar, title: str) -> Callable[[int, int], None]:

@@ -40,12 +40,15 @@ MIXES = {
 CLASSES = dict(all=FINDINGS, scored=SCORED)
 
 
-def policy_by_class(policy: str | Mapping[str, str]) -> dict[str, str]:
-    """Return the policy of each of the 14 classes.
+def policy_by_class(
+    policy: str | Mapping[str, str], among: Sequence[str] = FINDINGS
+) -> dict[str, str]:
+    """Return the policy of each class.
 
     Args:
         policy: a key of ``POLICIES`` or ``MIXES``, or a mapping of classes to keys of
             ``POLICIES``, in which ``default`` stands for the classes that are not named.
+        among: the data set's classes.
 
     >>> policy_by_class('U-O&U-Z')['Edema']
     'U-Ones'
@@ -63,18 +66,18 @@ def policy_by_class(policy: str | Mapping[str, str]) -> dict[str, str]:
     if not isinstance(policy, Mapping):
         raise ValueError(f'policy must be a name or a mapping of classes to names, got {policy!r}')
     for name, value in policy.items():
-        if name != 'default' and name not in FINDINGS:
+        if name != 'default' and name not in among:
             raise ValueError(
-                f"policy has a key {name!r}; keys are 'default' and {', '.join(FINDINGS)}"
+                f"policy has a key {name!r}; keys are 'default' and {', '.join(among)}"
             )
         if not isinstance(value, str) or value not in POLICIES:
             raise ValueError(
                 f'policy for {name!r} must be one of {", ".join(POLICIES)}, got {value!r}'
             )
-    unnamed = [name for name in FINDINGS if name not in policy]
+    unnamed = [name for name in among if name not in policy]
     if unnamed and 'default' not in policy:
         raise ValueError(f"policy has none for {unnamed[0]!r}; add it, or a 'default'")
-    return {name: policy.get(name) or policy['default'] for name in FINDINGS}
+    return {name: policy.get(name) or policy['default'] for name in among}
 
 
 def policy_name(policy: str | Mapping[str, str]) -> str:
@@ -84,9 +87,19 @@ def policy_name(policy: str | Mapping[str, str]) -> str:
     return ', '.join(f'{name} {value}' for name, value in policy.items())
 
 
-def limits(policy: str | Mapping[str, str], classes: Sequence[str] = FINDINGS) -> np.ndarray:
-    """Return the limits of an uncertain label's target, float64 of shape ``(2, K)``."""
-    by_class = policy_by_class(policy)
+def limits(
+    policy: str | Mapping[str, str],
+    classes: Sequence[str] = FINDINGS,
+    among: Sequence[str] = FINDINGS,
+) -> np.ndarray:
+    """Return the limits of an uncertain label's target, float64 of shape ``(2, K)``.
+
+    Args:
+        policy: see `policy_by_class`.
+        classes: the K that are wanted.
+        among: all of the data set's.
+    """
+    by_class = policy_by_class(policy, among)
     return np.array([POLICIES[by_class[name]] for name in classes]).T
 
 
@@ -95,6 +108,7 @@ def targets(
     limits: np.ndarray,
     item: Mapping[str, Any] | None,
     columns: Sequence[int] = range(len(FINDINGS)),
+    count: int = len(FINDINGS),
 ) -> np.ndarray:
     """Return targets, float32 of shape ``(K,)``: positive 1, negative and blank 0, uncertain drawn.
 
@@ -103,8 +117,9 @@ def targets(
         limits: as `limits` gives them, ``(2, K)``.
         item: what `draws.uniforms` takes. ``None`` makes those unknown (NaN) that would have to be
             drawn: a random soft label is not a truth to evaluate against.
-        columns: place in ``FINDINGS`` of each of the K classes: a class has the same draw whatever
-            the others are.
+        columns: place among all of the data set's classes of each of the K: a class has the same
+            draw whatever the others are.
+        count: number of all classes.
     """
     target = (codes == POSITIVE).astype(np.float32)
     uncertain = codes == UNCERTAIN
@@ -116,7 +131,7 @@ def targets(
         if item is None:
             value = np.where(low < high, np.nan, low)
         else:
-            drawn = np.array(uniforms(item, LABELS, len(FINDINGS)))[list(columns)]
+            drawn = np.array(uniforms(item, LABELS, count))[list(columns)]
             value = low + (high - low) * drawn
     target[uncertain] = value[uncertain]
     return target

@@ -123,7 +123,9 @@ def load_config(args: Namespace) -> Config:
 # What decides how images are read, not which: loaders that differ in these hold the same ones.
 READING = {'pipeline', 'test_mode', 'lazy_init', 'serialize_data', 'max_refetch', 'prepared'}
 READING |= {'policy', 'tree', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo'}
-READING |= {'shuffle_labels'}
+READING |= {'shuffle_labels', 'labels', 'positive', 'negative', 'uncertain', 'unknown'}
+# What says how the images of a folder are split: the splits of two of these share images.
+SPLITTING = ('protocol', 'splits')
 
 
 def check_validation_data(cfg: Config) -> None:
@@ -147,14 +149,15 @@ def check_validation_data(cfg: Config) -> None:
     for name in ('val', 'test'):
         for pair in product(parts['train'], parts[name]):
             one, two = (_images(data, scope) for data in pair)
-            same = all(one.get(key) == two.get(key) for key in ('type', 'data_root'))
-            if same and one.get('protocol') != two.get('protocol'):
-                raise ValueError(
-                    f'protocol is {one.get("protocol")!r} in train_dataloader.dataset, '
-                    f'{two.get("protocol")!r} in {name}_dataloader.dataset, and the protocols '
-                    'share images: set one in all, '
-                    '{train,val,test}_dataloader.dataset.protocol=…'
-                )
+            same = all(one.get(key) == two.get(key) for key in ('type', 'data_root', 'table'))
+            for key in SPLITTING:
+                if same and one.get(key) != two.get(key):
+                    raise ValueError(
+                        f'{key} is {one.get(key)!r} in train_dataloader.dataset, '
+                        f'{two.get(key)!r} in {name}_dataloader.dataset, and the two share '
+                        'images: set one in all, '
+                        f'{{train,val,test}}_dataloader.dataset.{key}=…'
+                    )
     for first, second in combinations(parts, 2):
         for first_data, other in product(parts[first], parts[second]):
             if _images(first_data, scope, first) != _images(other, scope, first):

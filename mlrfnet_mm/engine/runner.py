@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -23,10 +23,11 @@ from mlrfnet_mm.engine.checkpoint import (
     not_finite_weights,
     torch_load_mode,
 )
+from mlrfnet_mm.engine.hooks.finding_rows import FindingRowsHook
 from mlrfnet_mm.engine.machine import complete_loader, describe
 from mlrfnet_mm.engine.parts import crop_size, is_part, set_image_size
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
-from mlrfnet_mm.models import DistillingClassifier
+from mlrfnet_mm.models import DistillingClassifier, TimmPretrained
 from mlrfnet_mm.models.backbones.weights.xray_pretrained import check_input_range
 from mlrfnet_mm.models.channels import fill_in_channels
 from mlrfnet_mm.registry import RUNNERS
@@ -44,14 +45,18 @@ class SafeRunner(Runner):
       the config (``--trust-checkpoint`` of the tools) opts out, for old files of people you trust.
     - A checkpoint must fit the model key by key (mmengine only warns); ``load_strict=False`` in the
       config opts out, to fine-tune with another head.
-    - A resume does not ask for the weights that the checkpoint replaces anyway.
+    - A training from ``load_from`` whose data has other findings than the checkpoint's takes over
+      backbone, neck, and the classifier's rows of findings by name; the log says which are new.
+    - A resume does not ask for the weights that the checkpoint replaces anyway, nor does a training
+      from ``load_from``.
     - A local checkpoint takes its name only when it is written whole, and only one training at a
       time writes into a work directory.
     - A resume needs the optimizer's state in the checkpoint, finite weights, and epochs to go.
     - Several processes run without a GPU too (gloo); mmengine selects a CUDA device regardless.
     - What a data loader's config leaves open (``num_workers``, ``persistent_workers``,
       ``pin_memory``) is chosen for the machine, and the log says how.
-    - A training on other classes than those of the head's label graph is refused.
+    - A training on another number of classes than the head's, or on others than those of its
+      label graph, is refused.
     - ``image_size`` of the config goes to the loaders' ``XrayGeometry``; ``in_channels=None`` of
       neck and head becomes what the backbone gives, before the optimizer sees the model.
     - A model that starts from published chest X-ray weights (``XrayPretrained``) must normalize its
@@ -149,6 +154,9 @@ class SafeRunner(Runner):
             self.logger.info(f'Resuming from the latest checkpoint, {self._load_from}')
             if self._load_from is None:
                 self._has_loaded = True  # nothing there yet: a resume begins the training
+        training = isinstance(self._train_loop, BaseLoop) and not self._resume
+        if self._load_from and training and (classes := _classes(self._train_loop)):
+            self.register_hook(FindingRowsHook(classes))
         super().load_or_resume()
 
     def dump_config(self) -> None:
@@ -225,13 +233,19 @@ class SafeRunner(Runner):
         return built.to(memory_format=torch.channels_last)
 
     def build_train_loop(self, loop: dict | BaseLoop) -> BaseLoop:
-        """Build, and compare the data's classes with those of a head's label graph.
+        """Build, and compare the data's classes with the head's number and its label graph's.
 
         Raises:
             ValueError: other classes, or another order of them.
         """
         built = super().build_train_loop(loop)
-        classes = getattr(built.dataloader.dataset, 'metainfo', {}).get('classes')
+        classes = _classes(built)
+        outputs = _outputs(self.model.module if is_model_wrapper(self.model) else self.model)
+        if classes and outputs and len(classes) != outputs:
+            raise ValueError(
+                f'model.head.num_classes is {outputs}, the training data has {len(classes)} '
+                f'findings ({", ".join(classes)}): set model.head.num_classes={len(classes)}'
+            )
         for module in self.model.modules():
             names = getattr(module, 'label_classes', None)
             if names and classes and tuple(names) != tuple(classes):
@@ -255,6 +269,12 @@ class SafeRunner(Runner):
         if self._resume and (self._load_from or latest_checkpoint(self.work_dir)):
             return
         check_input_range(self.model.module if is_model_wrapper(self.model) else self.model)
+        if self._load_from and self.cfg.get('load_strict', True):
+            for module in self.model.modules():  # the checkpoint has its weights
+                cfg = getattr(module, 'init_cfg', None)
+                kind = cfg.get('type') if isinstance(cfg, Mapping) else None
+                if is_part(WEIGHT_INITIALIZERS, kind, 'mmpretrain', TimmPretrained, PretrainedInit):
+                    module.init_cfg = None
         if not self.trusting:
             for module in self.model.modules():
                 settings = getattr(module, 'init_cfg', None) or []
@@ -295,3 +315,15 @@ class SafeRunner(Runner):
                 find_unused_parameters=self.cfg.get('find_unused_parameters', False),
             )
         return super().wrap_model(model_wrapper_cfg, model)
+
+
+def _classes(loop: BaseLoop) -> tuple[str, ...]:
+    """Findings of a loop's data; none where it does not say."""
+    return tuple(getattr(loop.dataloader.dataset, 'metainfo', {}).get('classes') or ())
+
+
+def _outputs(model: nn.Module) -> int | None:
+    """Number of a classifier's outputs, also of a head around a head; None if it does not say."""
+    head = getattr(model, 'head', None)
+    head = getattr(head, 'head', head)
+    return getattr(head, 'num_classes', None)

@@ -1,6 +1,6 @@
 """The image files of each data set's folder, whatever the splits say; for ``mlrfnet prepare``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from mlrfnet_mm.datasets.published.chestxray14.tables import index_images
 from mlrfnet_mm.datasets.published.chexpert.dataset import CheXpert
 from mlrfnet_mm.datasets.published.chexpert.tables import find_folders
 from mlrfnet_mm.datasets.published.mimic_cxr.dataset import MIMICCXR
+from mlrfnet_mm.datasets.table_xrays.dataset import TableXrays
 
 
 class Source(NamedTuple):
@@ -59,6 +60,28 @@ def mimic_cxr_images(root: Path) -> list[str]:
     if not (root / 'files').is_dir():
         raise FileNotFoundError(f'no {(root / "files").absolute()}.')
     return [path.relative_to(root).as_posix() for path in root.glob('files/p*/p*/s*/*.jpg')]
+
+
+def table_images(parts: Iterable[TableXrays]) -> tuple[Path, list[str]]:
+    """Folder and images of tables of one's own, each image once.
+
+    Raises:
+        ValueError: several folders.
+    """
+    names: dict[str, dict[str, None]] = {}
+    read: set[tuple[str, ...]] = set()
+    for part in parts:
+        key = (part.data_root, str(part.table_file), part.image_column)
+        if key not in read:  # the splits of one table
+            read.add(key)
+            names.setdefault(part.data_root, {}).update(dict.fromkeys(part.list_images()))
+    if len(names) != 1:
+        raise ValueError(
+            f'a store is of one folder, the loaders have {", ".join(names)}: set one data_root; '
+            'paths that are elsewhere may be absolute'
+        )
+    ((root, images),) = names.items()
+    return Path(root), list(images)
 
 
 SOURCES = {

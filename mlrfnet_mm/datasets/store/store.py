@@ -3,9 +3,10 @@
 ``mlrfnet prepare`` writes it, the data sets find it. It is a folder of three files:
 
 - ``images.npy``, (N, size, size) uint8, an ordinary array (``np.load(…, mmap_mode='r')``);
-- ``index.npz``: ``names`` (N,), paths relative to the data set's folder, and ``files`` (N,): size
-  in bytes and time of modification in ns of each source file, -1 where it could not be read, its
-  height and width in pixels, and the CRC-32 of the source file and of its row of ``images.npy``;
+- ``index.npz``: ``names`` (N,), paths relative to the data set's folder (absolute ones where an
+  image lies elsewhere), and ``files`` (N,): size in bytes and time of modification in ns of each
+  source file, -1 where it could not be read, its height and width in pixels, and the CRC-32 of the
+  source file and of its row of ``images.npy``;
 - ``manifest.json``, written last: what was made, from what, and which files could not be read.
 """
 
@@ -149,7 +150,7 @@ class PreparedStore:
         Source files that are gone are not a fault: the store stands for them.
 
         Args:
-            paths: of the images, below ``root``.
+            paths: of the images, below ``root`` or absolute.
             root: the data set's folder.
 
         Raises:
@@ -159,10 +160,9 @@ class PreparedStore:
         names, files = self.index()
         where = {name: row for row, name in enumerate(names)}
         known = list(zip(files['size'].tolist(), files['time'].tolist(), strict=True))
-        start = len(str(root)) + 1
         result, problem = [], ''
         for path in paths:
-            name = path[start:]
+            name = store_name(path, str(root))
             row = where.get(name, -1)
             if row < 0:
                 problem = 'is not in it'
@@ -205,6 +205,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f'{FORMAT}; remove the folder and prepare it again'
         )
     return manifest
+
+
+def store_name(path: str, root: str) -> str:
+    """Name of an image in a store: its path relative to the data set's folder, if it is below.
+
+    >>> store_name('data/a/1.png', 'data'), store_name('/disk/2.png', 'data')
+    ('a/1.png', '/disk/2.png')
+    """
+    return path[len(root) + 1 :] if path.startswith(f'{root}/') else path
 
 
 def store_folder(root: str | Path, size: int) -> Path:

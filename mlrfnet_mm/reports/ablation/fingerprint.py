@@ -27,7 +27,7 @@ PLACES = (
 )
 ENDS = ('.data_root', '.num_workers', '.persistent_workers', '.pin_memory', '.prefetch_factor')
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-TABLES = ('.csv', '.csv.gz', '.txt', '.json')
+TABLES = ('.csv', '.csv.gz', '.parquet', '.txt', '.json')
 
 
 def relevant(config: Config) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def data_fingerprint(config: Config) -> dict[str, dict[str, Any]]:
     """For each data loader of a config: number of items, and a digest of the label tables.
 
     The tables are the files directly in the data set's ``tables_folder``, or else ``data_root``,
-    that end in ``.csv``, ``.csv.gz``, ``.txt`` or ``.json``, by name and content; of mmengine's
-    wrappers, those of all data sets inside. Images are not read: a table that names them, the same
-    number of them, and a data set class that misses none stand for them.
+    that end in one of ``TABLES``, by name and content; of mmengine's wrappers, those of all data
+    sets inside. Images are not read: a table that names them, the same number of them, and a data
+    set class that misses none stand for them.
 
     Raises:
         ValueError: a data set that does not take what its config gives.

@@ -37,7 +37,8 @@ def count_labels(cfg: Config, threshold: float = 0.1) -> LabelCounts:
     if missing := [key for key in ('dataset', 'protocol', 'split', 'classes') if key not in meta]:
         raise ValueError(
             f'{type(dataset).__name__} has no {", ".join(missing)} in its metainfo, and the graph '
-            'would not say what it is of; take one of mlrfnet_mm.ChestXray14, CheXpert, MIMICCXR'
+            'would not say what it is of; take one of mlrfnet_mm.ChestXray14, CheXpert, MIMICCXR, '
+            'TableXrays'
         )
     if meta['split'] != 'train':
         raise ValueError(

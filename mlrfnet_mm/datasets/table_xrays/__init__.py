@@ -1,0 +1,1 @@
+"""X-rays and labels of one's own, in a table."""
