@@ -86,7 +86,7 @@ def problem_table(problems: Sequence[Problem], most: int = 5) -> Table:
         key = (problem.level, problem.kind, problem.splits)
         seen[key] = seen.get(key, 0) + 1
         if seen[key] <= most:
-            shown.append(problem.record())
+            shown.append({**problem.record(), 'what': _short(problem.what)})
     columns = dict(level='level', kind='kind', splits='splits', what='what', found='value')
     notes = []
     if len(shown) < len(problems):
@@ -95,6 +95,15 @@ def problem_table(problems: Sequence[Problem], most: int = 5) -> Table:
             'them are in problems.csv.'
         ]
     return Table('problems', 'One by one', columns, shown, notes)
+
+
+def _short(what: str) -> str:
+    """Paths by their last two parts; the CSV has them whole.
+
+    >>> _short('/data/images/a.png = /data/images/b.png')
+    'images/a.png = images/b.png'
+    """
+    return ' '.join('/'.join(word.rsplit('/', 2)[-2:]) for word in what.split(' '))
 
 
 def write_problems(problems: Sequence[Problem], folder: Path, stamp: dict[str, str | int]) -> Path:

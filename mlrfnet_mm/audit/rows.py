@@ -9,7 +9,7 @@ import gzip
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Split:
         root: the data set's folder.
         classes: names of the K findings.
         paths: of the images.
+        images: their names in prediction files.
         labels: (N, K) float32, 0, 1 or NaN (unknown).
     """
 
@@ -57,17 +58,13 @@ class Split:
     root: Path
     classes: tuple[str, ...]
     paths: list[str]
+    images: list[str]
     labels: np.ndarray
     patients: list[str]
     studies: list[str]
     views: list[str]
-    sexes: list[str] = field(default_factory=list)
-    ages: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-    def __post_init__(self) -> None:
-        if not self.sexes:
-            self.sexes = [''] * len(self.paths)
-            self.ages = np.full(len(self.paths), np.nan)
+    sexes: list[str]
+    ages: np.ndarray
 
 
 def read_splits(
@@ -98,7 +95,8 @@ def read_splits(
     if not splits and not problems:
         raise ValueError('the config has no data: no train_dataloader, val_dataloader or so')
     for split in splits:
-        _add_people(split)
+        if not any(split.sexes):
+            _add_people(split)
     return splits, joined(problems)
 
 
@@ -144,10 +142,13 @@ def _of_dataset(dataset: Any, name: str, source: int) -> Split:
         root=Path(getattr(dataset, 'data_root', '')),
         classes=tuple(meta['classes']),
         paths=[item['img_path'] for item in items],
+        images=[str(item.get('image_id', Path(item['img_path']).name)) for item in items],
         labels=np.stack([item['gt_score'] for item in items]),
         patients=[str(item.get('patient_id', '')) for item in items],
         studies=[str(item.get('study_id', '')) for item in items],
         views=[str(item.get('view', '')) for item in items],
+        sexes=[_sex(item.get('sex')) for item in items],
+        ages=np.array([_years(item.get('age')) for item in items]),
     )
 
 
@@ -182,10 +183,13 @@ def _of_chestxray14(leaf: Mapping[str, Any], name: str, source: int) -> tuple[Sp
         root=root,
         classes=FINDINGS,
         paths=[f'{folders.get(image, root / "images")}/{image}' for image in names],
+        images=names,
         labels=_matrix(labels, names),
         patients=[str(labels.patients[image]) for image in names],
         studies=[''] * len(names),
         views=[''] * len(names),
+        sexes=[''] * len(names),
+        ages=np.full(len(names), np.nan),
     )
     return split, problems
 
@@ -210,7 +214,7 @@ def _add_people(split: Split) -> None:
     if not people:
         return
     found = [people.get(key, ('', '', '')) for key in keys]
-    split.sexes = [sex[:1].upper() for sex, _, _ in found]
+    split.sexes = [_sex(sex) for sex, _, _ in found]
     split.ages = np.array([_years(age) for _, age, _ in found])
     split.views = [
         view if known in ('', 'Frontal') and view else known
@@ -223,9 +227,16 @@ def _tail(path: str) -> str:
     return '/'.join(path.rsplit('/', 3)[1:])
 
 
-def _years(text: str) -> float:
-    """Age in years from ``'58'`` or, in ChestX-ray14's first table, ``'058Y'``; NaN for others."""
-    text = text.strip().removesuffix('Y')
+def _sex(text: Any) -> str:
+    """``'F'``, ``'M'``, ``'U'`` …: the first letter."""
+    return str(text or '').strip()[:1].upper()
+
+
+def _years(age: Any) -> float:
+    """Age from ``58``, ``'58'`` or, in ChestX-ray14's first table, ``'058Y'``; NaN for others."""
+    if isinstance(age, int | float):
+        return float(age)
+    text = str(age or '').strip().removesuffix('Y')
     return float(text) if text.isdecimal() else np.nan
 
 

@@ -28,9 +28,10 @@ def draw_sheet(tiles: Sequence[Tile], title: str, stem: Path, columns: int = 6) 
         tiles: at least one.
         title: above them.
         stem: of the PNG.
-        columns: tiles of a row.
+        columns: tiles of a row, at most.
     """
     shown = tiles[:MOST]
+    columns = min(columns, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = subplots(
         rows, columns, figsize=(2.1 * columns, 2.75 * rows + 0.7), squeeze=False

@@ -206,9 +206,8 @@ def describe_files(files: Files, seen: Scan) -> Table:
 
 def by_name(splits: Sequence[Split]) -> Mapping[str, tuple[str, str]]:
     """Name of an image in a prediction file → path and split."""
-    found = {}
-    for split in splits:
-        for path in split.paths:
-            for parts in (1, 3):  # the file, or patient, study and file
-                found['/'.join(path.rsplit('/', parts)[-parts:])] = path, split.part
-    return found
+    return {
+        image: (path, split.part)
+        for split in splits
+        for image, path in zip(split.images, split.paths, strict=True)
+    }

@@ -22,7 +22,7 @@ BYTES = SIDE * SIDE // 8
 SURE, LIKELY = 36, 60  # bits; measured in docs/audit.md
 ALIGNED = 0.985  # least correlation after alignment
 STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-BLOCK = 2048
+BLOCK, TILE = 1024, 4096  # hashes of a matrix product
 
 
 class Pair(NamedTuple):
@@ -64,7 +64,11 @@ def signs(hashes: np.ndarray) -> np.ndarray:
 
 
 def close_pairs(
-    hashes: np.ndarray, others: np.ndarray, most: int, progress: Callable[[int], None]
+    hashes: np.ndarray,
+    others: np.ndarray,
+    most: int,
+    half: bool,
+    progress: Callable[[int], None],
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield indices (i, j) and Hamming distances of hashes that differ in ``most`` bits at most.
 
@@ -75,15 +79,20 @@ def close_pairs(
         hashes: uint8 (N, BYTES).
         others: uint8 (M, BYTES).
         most: bits.
+        half: both are the same hashes: a pair is wanted in one order, whichever.
         progress: called with the number of hashes done.
     """
     right = signs(others).T  # (256, M)
     width = len(right)
     for start in range(0, len(hashes), BLOCK):
-        product = signs(hashes[start : start + BLOCK]) @ right  # (B, M)
-        i, j = np.nonzero(product >= width - 2 * most)
-        yield i + start, j, ((width - product[i, j]) / 2).astype(int)
-        progress(len(product))
+        left = signs(hashes[start : start + BLOCK])
+        for begin in range(start // TILE * TILE if half else 0, len(others), TILE):
+            product = left @ right[:, begin : begin + TILE]  # small enough for the cache
+            near = product >= width - 2 * most
+            if near.any():
+                i, j = np.nonzero(near)
+                yield i + start, j + begin, ((width - product[i, j]) / 2).astype(int)
+        progress(len(left))
 
 
 def candidates(
@@ -100,7 +109,7 @@ def candidates(
     """
     best: dict[tuple[int, int], tuple[int, int]] = {}
     for level in range(len(CROPS)):
-        for block in close_pairs(hashes[:, level], hashes[:, 0], LIKELY, progress):
+        for block in close_pairs(hashes[:, level], hashes[:, 0], LIKELY, level == 0, progress):
             for i, j, distance in zip(*(part.tolist() for part in block), strict=True):
                 if i == j or (level == 0 and i > j):
                     continue
