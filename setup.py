@@ -72,10 +72,11 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
+        'audit': ['imagehash>=4.3', 'cleanlab>=2.6'],  # near-duplicates; suspected labels (pandas)
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[cam,dicom,docs,lite0]',
+            'mlrfnet-mm[audit,cam,dicom,docs,lite0]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',

@@ -5,9 +5,10 @@ import ast
 import pytest
 from conftest import ROOT
 
+# audit reads data sets, scores and configs, and writes its page with the parts of reports
 LAYERS = [
     'registry', 'datasets', 'phantom', 'models', 'evaluation', 'engine', 'inference', 'reports',
-    'commands',
+    'audit', 'commands',
 ]  # fmt: skip
 
 

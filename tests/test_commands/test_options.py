@@ -20,7 +20,7 @@ from mlrfnet_mm.commands import COMMANDS, options
 
 DOCUMENT = ROOT / 'docs/commands.md'
 # Several values, or one: said in the help of either.
-NARGS_MAY_DIFFER = {'--method', 'npz'}
+NARGS_MAY_DIFFER = {'--method', 'config', 'npz'}
 
 
 def split_help(action):

@@ -37,20 +37,22 @@ class Files:
 
     Attributes:
         paths: of those that are there.
+        order: names of all splits, in order.
         splits: path → the splits that it is in.
         views: path → view.
         patients: path → patient.
     """
 
     paths: list[str]
+    order: list[str]
     splits: dict[str, list[Split]]
     views: dict[str, str]
     patients: dict[str, str]
 
     def parts(self, *paths: str) -> str:
         """Names of the splits that some files are in."""
-        names = [split.part for path in paths for split in self.splits[path]]
-        return ', '.join(dict.fromkeys(names))
+        names = {split.part for path in paths for split in self.splits[path]}
+        return ', '.join(name for name in self.order if name in names)
 
     def apart(self, paths: Sequence[str]) -> bool:
         """Whether files are in different splits of one config."""
@@ -60,7 +62,7 @@ class Files:
 
 def find_files(splits: Sequence[Split]) -> tuple[Files, list[Problem]]:
     """Look for every file, without opening it."""
-    files = Files([], defaultdict(list), {}, {})
+    files = Files([], [split.part for split in splits], defaultdict(list), {}, {})
     for split in splits:
         for path, view, patient in zip(split.paths, split.views, split.patients, strict=True):
             files.splits[path].append(split)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import copy
-from hashlib import blake2b
+from hashlib import sha256
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mlrfnet_mm.audit.images.hashes import BYTES, CROPS, hash_image
-from mlrfnet_mm.audit.images.pictures import frame_of, frame_share, most_frequent
+from mlrfnet_mm.audit.images.pictures import frame_of, frame_share, gray_levels
 from mlrfnet_mm.datasets.store.preparation import begin_worker, locked
 from mlrfnet_mm.datasets.transforms import fit, read_gray
 
@@ -48,9 +48,12 @@ FACTS = np.dtype([field for field in RECORD.descr if field[0] != THUMB])
 HEADER = json.dumps(dict(format=1, record=RECORD.itemsize)).encode() + b'\n'
 
 
-def digest(data: bytes) -> np.ndarray:
-    """Sixteen bytes of BLAKE2b, uint8."""
-    return np.frombuffer(blake2b(data, digest_size=16).digest(), np.uint8)
+def digest(*parts: bytes | np.ndarray) -> np.ndarray:
+    """The first sixteen bytes of the SHA-256 of all parts, uint8."""
+    whole = sha256()
+    for part in parts:
+        whole.update(part)
+    return np.frombuffer(whole.digest()[:16], np.uint8)
 
 
 class Scan:
@@ -184,11 +187,10 @@ def look_at(paths: Sequence[str]) -> np.ndarray:
             continue
         record['size'], record['time'] = stat.st_size, stat.st_mtime_ns
         record['height'], record['width'] = img.shape
-        record['pixels'] = digest(repr(img.shape).encode() + img.tobytes())
+        record['pixels'] = digest(repr(img.shape).encode(), np.ascontiguousarray(img))
         record['hashes'] = hash_image(small)
         record['kind'] = _kind(content).encode()[:24]
-        record['mean'], record['deviation'] = img.mean(), img.std()
-        record['level'] = most_frequent(img)
+        record['mean'], record['deviation'], record['level'] = gray_levels(img)
         record['frame'] = frame_share(frame_of(small), SIZE, SIZE)
         record['thumbnail'] = fit(small, THUMBNAIL)
     return records
