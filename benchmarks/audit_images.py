@@ -15,7 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mlrfnet_mm.audit.images.hashes import (
+from mlrfnet_mm.datasets.store.preparation import prepare_store
+from mlrfnet_mm.datasets.transforms import fit, read_gray
+from mlrfnet_mm.reports.audit.images.hashes import (
     ALIGNED,
     BYTES,
     CROPS,
@@ -25,10 +27,8 @@ from mlrfnet_mm.audit.images.hashes import (
     find_near_duplicates,
     hash_image,
 )
-from mlrfnet_mm.audit.images.pictures import judge_orientation, orientations, standardize
-from mlrfnet_mm.audit.images.scan import SIZE, THUMBNAIL, scan
-from mlrfnet_mm.datasets.store.preparation import prepare_store
-from mlrfnet_mm.datasets.transforms import fit, read_gray
+from mlrfnet_mm.reports.audit.images.pictures import judge_orientation, orientations, standardize
+from mlrfnet_mm.reports.audit.images.scan import SIZE, THUMBNAIL, scan
 
 
 def rotate(img: np.ndarray, angle: float) -> np.ndarray:
@@ -143,6 +143,7 @@ def rate(paths: list[str]) -> None:
     """Print images per second of looking, and of preparing a store, by one process each."""
     root = Path(paths[0]).parent
     names = [Path(path).name for path in paths]
+    hash_image(np.zeros((SIZE, SIZE), np.uint8))  # imports the library
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         scan(paths, Path(folder) / 'audit', 1)

@@ -10,9 +10,9 @@ import argparse
 
 import numpy as np
 
-from mlrfnet_mm.audit.labels import find_suspects
 from mlrfnet_mm.evaluation import mean_defined, roc_auc
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
+from mlrfnet_mm.reports.audit.labels import find_suspects
 
 
 def main() -> None:

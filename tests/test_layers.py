@@ -5,10 +5,9 @@ import ast
 import pytest
 from conftest import ROOT
 
-# audit reads data sets, scores and configs, and writes its page with the parts of reports
 LAYERS = [
     'registry', 'datasets', 'phantom', 'models', 'evaluation', 'engine', 'inference', 'reports',
-    'audit', 'commands',
+    'commands',
 ]  # fmt: skip
 
 

@@ -38,9 +38,9 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet audit') -> None:
     """Look, print, write; exit code 1 if something is an error."""
     args = make_parser(prog).parse_args(argv)
-    from mlrfnet_mm.audit.page import audit
     from mlrfnet_mm.engine.launch import read_with_options
     from mlrfnet_mm.engine.machine import cores
+    from mlrfnet_mm.reports.audit.page import audit
 
     names = {Path(config).stem: config for config in args.config}
     if len(names) < len(args.config):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlrfnet_mm.audit.images.hashes import CROPS, SIDE, Pair, find_near_duplicates
-from mlrfnet_mm.audit.images.pictures import (
+from mlrfnet_mm.reports.audit.images.hashes import CROPS, SIDE, Pair, find_near_duplicates
+from mlrfnet_mm.reports.audit.images.pictures import (
     FEWEST,
     FRAME,
     is_blank,
@@ -20,9 +20,9 @@ from mlrfnet_mm.audit.images.pictures import (
     orientations,
     standardize,
 )
-from mlrfnet_mm.audit.images.scan import Scan, scan
-from mlrfnet_mm.audit.problems import ERROR, NOTE, WARNING, Problem
-from mlrfnet_mm.audit.rows import Split
+from mlrfnet_mm.reports.audit.images.scan import Scan, scan
+from mlrfnet_mm.reports.audit.problems import ERROR, NOTE, WARNING, Problem
+from mlrfnet_mm.reports.audit.rows import Split
 from mlrfnet_mm.reports.output.progress import progress_bar
 from mlrfnet_mm.reports.output.tables import Record, Table
 

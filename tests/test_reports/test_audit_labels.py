@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlrfnet_mm.audit.labels import co_occurrence, find_suspects, prevalence
-from mlrfnet_mm.audit.rows import Split
+from mlrfnet_mm.reports.audit.labels import co_occurrence, find_suspects, prevalence
+from mlrfnet_mm.reports.audit.rows import Split
 
 NAN = np.nan
 

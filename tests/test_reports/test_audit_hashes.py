@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from mlrfnet_mm.audit.images.hashes import (
+from mlrfnet_mm.reports.audit.images.hashes import (
     BYTES,
     CROPS,
     LIKELY,
@@ -44,8 +44,8 @@ def flip(row, bits, seed=0):
 
 @pytest.mark.parametrize('most', [0, 100, 128, 256])
 def test_close_pairs_are_those_of_counted_bits(most, monkeypatch):
-    monkeypatch.setattr('mlrfnet_mm.audit.images.hashes.BLOCK', 7)
-    monkeypatch.setattr('mlrfnet_mm.audit.images.hashes.TILE', 5)
+    monkeypatch.setattr('mlrfnet_mm.reports.audit.images.hashes.BLOCK', 7)
+    monkeypatch.setattr('mlrfnet_mm.reports.audit.images.hashes.TILE', 5)
     one, two = random_hashes(23), random_hashes(17, 1)
     two[3], done = one[20], []
     found = {
@@ -58,8 +58,8 @@ def test_close_pairs_are_those_of_counted_bits(most, monkeypatch):
 
 
 def test_candidates_are_each_pair_once_with_its_least_distance(monkeypatch):
-    monkeypatch.setattr('mlrfnet_mm.audit.images.hashes.BLOCK', 4)
-    monkeypatch.setattr('mlrfnet_mm.audit.images.hashes.TILE', 3)
+    monkeypatch.setattr('mlrfnet_mm.reports.audit.images.hashes.BLOCK', 4)
+    monkeypatch.setattr('mlrfnet_mm.reports.audit.images.hashes.TILE', 3)
     hashes = np.stack([random_hashes(11, seed) for seed in range(len(CROPS))], 1)
     hashes[9, 0] = flip(hashes[2, 0], 40)  # alike as they are
     hashes[5, 0] = flip(hashes[7, 2], LIKELY)  # 5 is like a crop of 7, at the limit

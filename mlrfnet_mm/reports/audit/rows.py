@@ -17,7 +17,6 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
-from mlrfnet_mm.audit.problems import ERROR, Problem, joined
 from mlrfnet_mm.datasets.published.chestxray14.dataset import ChestXray14
 from mlrfnet_mm.datasets.published.chestxray14.tables import (
     FINDINGS,
@@ -32,6 +31,7 @@ from mlrfnet_mm.datasets.published.chexpert.tables import find_folders
 from mlrfnet_mm.datasets.tables import read_columns, read_names, table_file
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 from mlrfnet_mm.engine.parts import leaf_datasets, part_class
+from mlrfnet_mm.reports.audit.problems import ERROR, Problem, joined
 
 PARTS = ('train', 'val', 'test')
 

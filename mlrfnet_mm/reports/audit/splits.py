@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mlrfnet_mm.audit.problems import ERROR, NOTE, Problem
-from mlrfnet_mm.audit.rows import Split
 from mlrfnet_mm.datasets.published.chestxray14.tables import LISTS
 from mlrfnet_mm.datasets.tables import read_names
+from mlrfnet_mm.reports.audit.problems import ERROR, NOTE, Problem
+from mlrfnet_mm.reports.audit.rows import Split
 from mlrfnet_mm.reports.output.tables import Record, Table
 
 AGES = (0, 20, 40, 60, 80, 130)  # years; above the last, the entry is wrong

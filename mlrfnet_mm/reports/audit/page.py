@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from mlrfnet_mm.audit.images.files import Files, by_name, describe_files, find_files, look
-from mlrfnet_mm.audit.images.hashes import Pair
-from mlrfnet_mm.audit.labels import Suspect, co_occurrence, find_suspects, prevalence
-from mlrfnet_mm.audit.problems import (
+from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.evaluation.files.pairing import load_predictions, split_stamp
+from mlrfnet_mm.evaluation.files.whole_files import write_text
+from mlrfnet_mm.reports.audit.images.files import Files, by_name, describe_files, find_files, look
+from mlrfnet_mm.reports.audit.images.hashes import Pair
+from mlrfnet_mm.reports.audit.labels import Suspect, co_occurrence, find_suspects, prevalence
+from mlrfnet_mm.reports.audit.problems import (
     ERROR,
     LEVELS,
     NOTE,
@@ -22,12 +25,14 @@ from mlrfnet_mm.audit.problems import (
     worst_first,
     write_problems,
 )
-from mlrfnet_mm.audit.rows import Split, read_splits
-from mlrfnet_mm.audit.sheets import Tile, draw_sheet
-from mlrfnet_mm.audit.splits import compare_lists, count_splits, describe_people, find_common
-from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.evaluation.files.pairing import load_predictions, split_stamp
-from mlrfnet_mm.evaluation.files.whole_files import write_text
+from mlrfnet_mm.reports.audit.rows import Split, read_splits
+from mlrfnet_mm.reports.audit.sheets import Tile, draw_sheet
+from mlrfnet_mm.reports.audit.splits import (
+    compare_lists,
+    count_splits,
+    describe_people,
+    find_common,
+)
 from mlrfnet_mm.reports.output.page import Absent, Picture, Section, html_page
 from mlrfnet_mm.reports.output.tables import Record, Table
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlrfnet_mm.audit.rows import Split
+from mlrfnet_mm.reports.audit.rows import Split
 from mlrfnet_mm.reports.output.tables import Record, Table
 
 

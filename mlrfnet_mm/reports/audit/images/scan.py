@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mlrfnet_mm.audit.images.hashes import BYTES, CROPS, hash_image
-from mlrfnet_mm.audit.images.pictures import frame_of, frame_share, gray_levels
 from mlrfnet_mm.datasets.store.preparation import begin_worker, locked
 from mlrfnet_mm.datasets.transforms import fit, read_gray
+from mlrfnet_mm.reports.audit.images.hashes import BYTES, CROPS, hash_image
+from mlrfnet_mm.reports.audit.images.pictures import frame_of, frame_share, gray_levels
 
 JOURNAL = 'images.journal'
 SIZE, THUMBNAIL = 256, 64  # pixels a side of what is hashed and of what is kept
@@ -48,7 +48,7 @@ FACTS = np.dtype([field for field in RECORD.descr if field[0] != THUMB])
 HEADER = json.dumps(dict(format=1, record=RECORD.itemsize)).encode() + b'\n'
 
 
-def digest(*parts: bytes | np.ndarray) -> np.ndarray:
+def digest(*parts: bytes | memoryview) -> np.ndarray:
     """The first sixteen bytes of the SHA-256 of all parts, uint8."""
     whole = sha256()
     for part in parts:
@@ -187,7 +187,7 @@ def look_at(paths: Sequence[str]) -> np.ndarray:
             continue
         record['size'], record['time'] = stat.st_size, stat.st_mtime_ns
         record['height'], record['width'] = img.shape
-        record['pixels'] = digest(repr(img.shape).encode(), np.ascontiguousarray(img))
+        record['pixels'] = digest(repr(img.shape).encode(), np.ascontiguousarray(img).data)
         record['hashes'] = hash_image(small)
         record['kind'] = _kind(content).encode()[:24]
         record['mean'], record['deviation'], record['level'] = gray_levels(img)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from mlrfnet_mm.audit.images.pictures import (
+from mlrfnet_mm.reports.audit.images.pictures import (
     SMALL,
     Frame,
     frame_of,
