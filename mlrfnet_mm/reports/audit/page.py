@@ -37,7 +37,6 @@ from mlrfnet_mm.reports.output.page import Absent, Picture, Section, html_page
 from mlrfnet_mm.reports.output.tables import Record, Table
 
 ODD = ('inverted', 'rotated', 'blank')
-SHOWN = 12  # suspected labels in the page's table
 
 
 @dataclass

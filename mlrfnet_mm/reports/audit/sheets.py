@@ -31,7 +31,7 @@ def draw_sheet(tiles: Sequence[Tile], title: str, stem: Path, columns: int = 6) 
         columns: tiles of a row, at most.
     """
     shown = tiles[:MOST]
-    columns = min(columns, len(shown))
+    columns = max(2, min(columns, len(shown)))  # two: room for the title
     rows = -(-len(shown) // columns)
     figure, axes = subplots(
         rows, columns, figsize=(2.1 * columns, 2.75 * rows + 0.7), squeeze=False
