@@ -74,6 +74,7 @@ setup(
             'pylibjpeg-openjpeg',
             'pylibjpeg-rle',
         ],
+        'audit': ['imagehash>=4.3', 'cleanlab>=2.6'],  # near-duplicates; suspected labels (pandas)
         'parquet': ['pyarrow'],  # tables of one's own in Parquet
         'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
         'mlflow': ['mlflow'],
@@ -81,7 +82,7 @@ setup(
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[cam,dicom,docs,lite0,lite1,lite2,parquet]',
+            'mlrfnet-mm[audit,cam,dicom,docs,lite0,lite1,lite2,parquet]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',

@@ -26,6 +26,7 @@ COMMANDS = {
     'localise': 'score heat maps against boxes',
     'ablate': 'train and test the rows of a table',
     'prepare': 'decode and shrink a data set once',
+    'audit': 'look for faults in a data set: splits, images, labels',
     'phantom': 'write a synthetic data set to try training on',
     'label-graph': 'which findings occur together, for heads that use it',
     'complexity': 'parameters, multiply-adds and time per image',

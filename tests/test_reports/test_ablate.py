@@ -30,7 +30,7 @@ from mlrfnet_mm.reports.ablation.description import read_description
 from mlrfnet_mm.reports.ablation.fingerprint import data_fingerprint, table_digests
 from mlrfnet_mm.reports.ablation.plan import rebase
 from mlrfnet_mm.reports.ablation.results import collect
-from mlrfnet_mm.reports.paper import WHOLE
+from mlrfnet_mm.reports.scores.paper import WHOLE
 
 pytestmark = pytest.mark.slow
 

@@ -9,15 +9,14 @@ from builders import make_predictions, write_log
 from mmengine.config import Config
 
 from mlrfnet_mm.engine.launch import read_config
-from mlrfnet_mm.reports import paper
 from mlrfnet_mm.reports.output.page import Absent, Section, html_page
 from mlrfnet_mm.reports.output.tables import Table
-from mlrfnet_mm.reports.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.run_page import sections
 from mlrfnet_mm.reports.run_page.finished_run import read_run
 from mlrfnet_mm.reports.run_page.sections import config_difference
 from mlrfnet_mm.reports.run_page.write import write_report
-from mlrfnet_mm.reports.scores import calibrate
+from mlrfnet_mm.reports.scores import calibrate, paper
+from mlrfnet_mm.reports.scores.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
 CONFIG = 'configs/mlrfnet_phantom.py'

@@ -239,14 +239,15 @@ def _run(task: Task, todo: list[tuple[int, str]], workers: int) -> Iterator[np.n
     if workers <= 1:
         yield from (_prepare_chunk(task, chunk) for chunk in chunks)
         return
-    pool = ProcessPoolExecutor(workers, get_context('spawn'), _begin_worker)
+    pool = ProcessPoolExecutor(workers, get_context('spawn'), begin_worker)
     try:
         yield from pool.map(_prepare_chunk, repeat(task), chunks)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
+    """Set up a process of a pool: one thread, and no life after its parent."""
     cv2.setNumThreads(1)
     Thread(target=_end_with_parent, daemon=True).start()
 

@@ -12,7 +12,7 @@ from mlrfnet_mm.reports.ablation.plan import Plan
 from mlrfnet_mm.reports.ablation.plots import plot_forest, plot_lam, plot_losses
 from mlrfnet_mm.reports.ablation.results import Results, RowResult, collect
 from mlrfnet_mm.reports.output.tables import Record, Table
-from mlrfnet_mm.reports.paper import WHOLE
+from mlrfnet_mm.reports.scores.paper import WHOLE
 
 NOT_RUN = 'not run'
 COLUMNS = {

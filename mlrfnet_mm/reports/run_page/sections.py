@@ -17,9 +17,9 @@ from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.reports.curves import plot_curves
 from mlrfnet_mm.reports.output.page import Absent, Picture, Section
 from mlrfnet_mm.reports.output.tables import Record, Table
-from mlrfnet_mm.reports.paper import TABLE_5_IMAGES, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run, test_command, two_checkpoints
 from mlrfnet_mm.reports.scores.calibrate import calibration_table
+from mlrfnet_mm.reports.scores.paper import TABLE_5_IMAGES, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.scores.reliability_figure import plot_reliability
 from mlrfnet_mm.reports.scores.roc_figure import plot_areas
 from mlrfnet_mm.reports.scores.statistics import Statistics

@@ -1,0 +1,1 @@
+"""The image files: looked at once each, compared, and judged by themselves."""
