@@ -46,5 +46,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet new') -> None:
     text = config_text(found, fitting_batch(len(found.parts['train'])), str(out))
     folder.mkdir(parents=True, exist_ok=True)
     write_text(out, text)
+    for miss in found.misses:
+        print(f'left out    {miss}')
     print(f'config      {out}')
     print(f'next        mlrfnet train {out}')

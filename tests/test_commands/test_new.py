@@ -270,6 +270,17 @@ def test_what_is_told_by_options(tmp_path, capsys):
         look(tmp_path / 'bad/labels.csv', patient='b')
 
 
+def test_a_column_that_is_nearly_a_finding_is_told(tmp_path, capsys):
+    kinds = [[*row, i % 2, i, 'no'] for i, row in enumerate(rows(80))]
+    kinds[4][3] = 'maybe'
+    table(tmp_path, [*BASIC, 'Mass', 'Number', 'Note'], *kinds)
+    text, _ = write(tmp_path)
+    line = f"{tmp_path}/labels.csv, line 6: column 'Mass' is not taken for a finding, as 'maybe' is"
+    told = [x for x in capsys.readouterr().out.splitlines() if x.startswith('left out')]
+    assert told == [f'left out    {line} not a label (in 1 of 80 rows)']
+    assert "# Not used: 'Mass', 'Number', 'Note'" in text
+
+
 def test_an_earlier_config_is_not_written_over(tmp_path, capsys):
     table(tmp_path, BASIC, *rows(80))
     text, _ = write(tmp_path)

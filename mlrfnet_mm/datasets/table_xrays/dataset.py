@@ -1,5 +1,6 @@
 """X-rays of one's own: a table with one row per image, its patient and its labels."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,13 @@ from mlrfnet_mm.datasets.table_xrays.images import (
 )
 from mlrfnet_mm.datasets.table_xrays.splits import SPLITS, assign, read_splits
 from mlrfnet_mm.datasets.table_xrays.table import Table, read_table
-from mlrfnet_mm.datasets.table_xrays.values import Values, encode, label_columns, meanings
+from mlrfnet_mm.datasets.table_xrays.values import (
+    Values,
+    encode,
+    label_columns,
+    meanings,
+    near_misses,
+)
 from mlrfnet_mm.datasets.tables import stable_bucket
 from mlrfnet_mm.datasets.uncertainty import limits, policy_name, targets
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
@@ -231,6 +238,8 @@ class TableXrays(XrayDataset):
                 f'{", ".join(map(repr, table.columns))}: name them by labels=[…]'
             )
         print_log(f'{table.path}: labels taken are {", ".join(labels)}', logger='current')
+        for miss in near_misses(table, self._codes, [*named, *labels]):
+            print_log(miss, 'current', logging.WARNING)
         return labels
 
     def _more(

@@ -9,7 +9,12 @@ from mlrfnet_mm.datasets.published.chexpert.tables import BLANK, NEGATIVE, POSIT
 from mlrfnet_mm.datasets.table_xrays.dataset import TableXrays
 from mlrfnet_mm.datasets.table_xrays.splits import SPLITS
 from mlrfnet_mm.datasets.table_xrays.table import Table, read_table
-from mlrfnet_mm.datasets.table_xrays.values import encode, label_columns, meanings
+from mlrfnet_mm.datasets.table_xrays.values import (
+    encode,
+    label_columns,
+    meanings,
+    near_misses,
+)
 
 # Names without case, spaces and signs; the first that the table has is taken.
 NAMES: Mapping[str, tuple[str, ...]] = dict(
@@ -50,12 +55,14 @@ class Look(NamedTuple):
         parts: split → data set, read and checked.
         counts: for each label its positive, negative, uncertain and unknown images.
         left: columns that nothing was made of.
+        misses: what to know of those that are nearly labels.
     """
 
     settings: dict[str, Any]
     parts: dict[str, TableXrays]
     counts: list[dict[str, int]]
     left: list[str]
+    misses: list[str]
 
 
 def look(
@@ -124,7 +131,8 @@ def look(
         if key in settings
     ]
     left = [name for name in table.columns if name not in (*used, *labels, column)]
-    return Look(settings, parts, counts, left)
+    misses = near_misses(table, codes, [name for name in table.columns if name not in left])
+    return Look(settings, parts, counts, left, misses)
 
 
 def _read(settings: dict[str, Any]) -> dict[str, TableXrays]:

@@ -103,6 +103,30 @@ def label_columns(
     return found
 
 
+def near_misses(
+    table: Table, codes: Mapping[str | float, int], without: Sequence[str]
+) -> list[str]:
+    """Say of each column that is a label in most rows but not in all why it is not taken.
+
+    Args:
+        table: all of it.
+        codes: see :func:`meanings`.
+        without: columns that are something else, or taken.
+    """
+    found = []
+    for name, column in table.columns.items():
+        if not name or name in without:
+            continue
+        known = {text: codes.get(plain(text), -1) for text in set(column)}
+        others = [row for row, text in enumerate(column) if known[text] < 0]
+        if POSITIVE in known.values() and 0 < len(others) < len(column) / 2:
+            found.append(
+                f'{table.where(others[0])}: column {name!r} is not taken for a finding, as '
+                f'{column[others[0]]!r} is not a label (in {len(others):,} of {len(column):,} rows)'
+            )
+    return found
+
+
 def _told(codes: Mapping[str | float, int]) -> str:
     names = {POSITIVE: 'positive', NEGATIVE: 'negative', UNCERTAIN: 'uncertain', BLANK: 'unknown'}
     shown = (
