@@ -1,5 +1,6 @@
 """From command line to runner: what mlrfnet train and mlrfnet test share."""
 
+import ast
 import atexit
 import inspect
 import os
@@ -84,6 +85,8 @@ def read_with_options(name: str | Path, options: Sequence[str]) -> Config:
     cfg = read_config(name)
     settings = parse_options(options)
     check_keys(cfg, settings, str(name))
+    if isinstance(settings.get('image_size'), dict) and not isinstance(cfg.image_size, dict):
+        cfg.image_size = {}  # a dict is not merged into a number
     with naming(f'--cfg-options {" ".join(options)}'):
         cfg.merge_from_dict(settings)
     set_image_size(cfg, override=any(key.split('.')[0] == 'image_size' for key in settings))
@@ -91,17 +94,37 @@ def read_with_options(name: str | Path, options: Sequence[str]) -> Config:
 
 
 def parse_options(options: Sequence[str]) -> dict[str, Any]:
-    """Values of ``--cfg-options``, ``KEY=VALUE`` each, as mmengine reads them.
+    """Values of ``--cfg-options``, ``KEY=VALUE`` each: as mmengine reads them, or a dict.
 
     Raises:
         ValueError: another form.
     """
-    for option in options:
-        if '=' not in option:
-            raise ValueError(f'--cfg-options takes KEY=VALUE, got {option!r}')
     parser = ArgumentParser()
-    parser.add_argument('options', nargs='*', action=DictAction, default={})
-    return dict(parser.parse_args(list(options)).options) if options else {}
+    parser.add_argument('options', nargs=1, action=DictAction)
+    settings: dict[str, Any] = {}
+    for option in options:
+        key, equals, value = option.partition('=')
+        if not equals:
+            raise ValueError(f'--cfg-options takes KEY=VALUE, got {option!r}')
+        try:
+            if value.startswith(('dict(', '{')):
+                settings[key] = _literal(ast.parse(value, mode='eval').body)
+            else:
+                settings |= parser.parse_args([option]).options
+        except (AssertionError, RecursionError, SyntaxError, ValueError) as error:
+            raise ValueError(
+                f'--cfg-options {option}: not a number, a word, or a list or dict of them'
+            ) from error
+    return settings
+
+
+def _literal(node: ast.expr) -> Any:
+    """Value of a literal, in which ``dict(key=…)`` may stand for ``{'key': …}``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        if node.args or not all(keyword.arg for keyword in node.keywords):
+            raise ValueError('dict takes keywords')
+        return {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords}
+    return ast.literal_eval(node)
 
 
 def load_config(args: Namespace) -> Config:

@@ -6,7 +6,13 @@ from conftest import ROOT
 from mmengine.config import Config
 
 from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
-from mlrfnet_mm.engine.launch import check_keys, check_validation_data, run_in_order
+from mlrfnet_mm.engine.launch import (
+    check_keys,
+    check_validation_data,
+    parse_options,
+    read_with_options,
+    run_in_order,
+)
 
 
 @pytest.mark.parametrize(
@@ -182,3 +188,34 @@ def test_two_processes_leave_their_group(tmp_path, run, how, code):
     assert process.stdout.count('group False') >= (2 if how == 'well' else 1)
     if code:
         assert 'no such thing' in process.stderr
+
+
+@pytest.mark.parametrize(
+    ('option', 'expected'),
+    [
+        ('a.b=1e-3', {'a.b': 1e-3}),
+        ('a=None', {'a': None}),
+        ('a=res2net', {'a': 'res2net'}),
+        ('a=[1,2.5,x]', {'a': [1, 2.5, 'x']}),
+        ('image_size=dict(scale=72,crop_size=64)', {'image_size': dict(scale=72, crop_size=64)}),
+        ("image_size={'scale': 72}", {'image_size': dict(scale=72)}),
+        ("a=dict(type='X', b=dict(c=(1, 2)))", {'a': dict(type='X', b=dict(c=(1, 2)))}),
+        ('a=b=c', {'a': 'b=c'}),
+    ],
+)
+def test_values_of_options(option, expected):
+    assert parse_options([option]) == expected
+
+
+@pytest.mark.parametrize('value', ['dict(scale=open("x"))', 'dict(72)', 'dict(a=', '{1: x}'])
+def test_an_option_that_is_not_a_literal_is_named(value):
+    with pytest.raises(ValueError, match='image_size=.* not a number, a word, or'):
+        parse_options([f'image_size={value}'])
+
+
+def test_scale_and_crop_by_one_option():
+    options = ['image_size=dict(scale=72,crop_size=64)']
+    cfg = read_with_options('mlrfnet_xray14', options)
+    for part in ('train', 'val', 'test'):
+        step = cfg[f'{part}_dataloader'].dataset.pipeline[1]
+        assert (step.scale, step.crop_size) == (72, 64)
