@@ -85,7 +85,7 @@ def read_with_options(name: str | Path, options: Sequence[str]) -> Config:
     cfg = read_config(name)
     settings = parse_options(options)
     check_keys(cfg, settings, str(name))
-    if isinstance(settings.get('image_size'), dict) and not isinstance(cfg.image_size, dict):
+    if isinstance(settings.get('image_size'), dict) and not isinstance(cfg.get('image_size'), dict):
         cfg.image_size = {}  # a dict is not merged into a number
     with naming(f'--cfg-options {" ".join(options)}'):
         cfg.merge_from_dict(settings)
