@@ -192,7 +192,10 @@ def check_mlrfnet(words):
     assert command in COMMANDS
     module = importlib.import_module(f'mlrfnet_mm.commands.{command.replace("-", "_")}')
     args = module.make_parser(f'mlrfnet {command}').parse_args(words)  # else exit code 2
-    if (config := getattr(args, 'config', None)) and not config.isupper():
+    configs = getattr(args, 'config', None) or []
+    for config in [configs] if isinstance(configs, str) else configs:
+        if config.isupper():
+            continue
         made = config.startswith(
             ('work_dirs/', 'my.', 'my_')
         )  # by an earlier command, or by the reader
