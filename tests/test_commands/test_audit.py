@@ -76,6 +76,7 @@ def test_a_patient_in_two_splits(data, tmp_path):
     found = [row for row in rows if row['kind'] == 'patient in two splits']
     assert code == 1 and [row['what'] for row in found] == [f'patient {int(patient)}']
     assert found[0]['splits'] in ('train, test', 'val, test')
+    assert found[0]['level'] == 'error'
     rest = sum(i.startswith(patient) for i in test) - 1
     assert f'1 image in {found[0]["splits"].split(",")[0]}, {rest} image' in found[0]['value']
     assert any(row['kind'] == 'refused' and 'patient' in row['value'] for row in rows)
