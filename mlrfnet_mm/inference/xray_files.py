@@ -100,7 +100,7 @@ def _read(source: str | Path | np.ndarray, bits: int | None) -> Xray:
     path = Path(source)
     with path.open('rb') as file:
         head = file.read(132)
-    if is_dicom(head) or path.suffix.lower() in ('.dcm', '.dicom'):
+    if is_dicom(head, path.name):
         dicom = read_dicom(path)
         study = dicom.study or str(path)
         return Xray(

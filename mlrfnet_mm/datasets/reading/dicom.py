@@ -28,6 +28,7 @@ MOST_INFLATED = int(2 * MEGAPIXELS * 1e6 + 64e6)  # bytes: 16 bits per pixel, an
 # Of JPEG (T.81, Table B.1; not C4, C8 and CC) and JPEG-LS (T.87)
 FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 SPACINGS = (0.01, 10.0)  # mm; beyond them a tag is wrong
+SUFFIXES = ('.dcm', '.dicom')
 NO_DICOM = (
     'not a DICOM file, whatever its name says: no DICOM preamble, and no data set at its start'
 )
@@ -53,13 +54,21 @@ class DicomXray:
     patient: dict[str, str]
 
 
-def is_dicom(data: bytes) -> bool:
-    """Whether a file's first 132 bytes have DICOM's preamble."""
-    return data[128:132] == b'DICM'
+def is_dicom(data: bytes, name: str = '') -> bool:
+    """Whether a file is to be read as DICOM: it has the preamble, or its name says so.
+
+    Args:
+        data: its first 132 bytes, or more.
+        name: of the file. Old files have no preamble and are known by ``SUFFIXES`` only.
+    """
+    return data[128:132] == b'DICM' or name.lower().endswith(SUFFIXES)
 
 
-def read_dicom(path: str | Path) -> DicomXray:
+def read_dicom(source: str | Path | bytes) -> DicomXray:
     """Read a single-frame image.
+
+    Args:
+        source: path, or the file's bytes.
 
     Raises:
         ImportError: ``pydicom`` is not installed, or nothing that decodes the file's compression.
@@ -69,8 +78,8 @@ def read_dicom(path: str | Path) -> DicomXray:
         import pydicom
     except ImportError as error:
         raise ImportError(f"DICOM needs pip install 'mlrfnet-mm[dicom]': {error}") from error
-    data = Path(path).read_bytes()
-    has_preamble = is_dicom(data[:132])
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    has_preamble = is_dicom(data)
     if has_preamble:
         _check_inflated(data)
     try:

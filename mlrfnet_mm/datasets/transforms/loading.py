@@ -13,6 +13,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
+from mlrfnet_mm.datasets.reading.dicom import is_dicom, read_dicom
 from mlrfnet_mm.datasets.reading.image_header import (
     JPEG,
     PNG,
@@ -44,11 +45,13 @@ def read_gray(
     backend_args: dict | None = None,
     bits: int | None = None,
 ) -> np.ndarray:
-    """Read an image file as gray, uint8 of shape ``(H, W)``.
+    """Read an image file as gray, uint8 of shape ``(H, W)``: training and prediction alike.
 
     The content decides, not the suffix. What is not plain 8-bit gray is converted, and each kind
     is reported once per process:
 
+    - DICOM: as a workstation shows it, see :mod:`mlrfnet_mm.datasets.reading.dicom`; ``bits`` is
+      not for it, as its header says how its values are shown;
     - color: ``0.299 R + 0.587 G + 0.114 B`` (ITU-R BT.601), which leaves equal channels as they
       are; palettes too;
     - an alpha channel is dropped, its values unread;
@@ -71,11 +74,17 @@ def read_gray(
             of), no image, several pictures or pages, more than 100 megapixels (by the header,
             before anything is decoded), pixels of another type or above ``bits``.
         OSError: the file cannot be read.
+        ImportError: a DICOM file without the extra ``dicom``.
     """
     if isinstance(source, bytes):
         data, name = source, name or f'an image of {len(source):,} bytes'
     else:
         data, name = _read(os.fspath(source), backend_args), name or os.fspath(source)
+    if data and is_dicom(data, name):
+        dicom = read_dicom(data)
+        for note in dicom.notes:
+            _say(note, name, 'read as it is')
+        return dicom.pixels
     if not data or _is_cut(data):  # some versions of OpenCV fill up a cut image with black
         raise ValueError(_fault(data))
     check_header(data)
@@ -195,7 +204,7 @@ class LoadXray(BaseTransform):
     """Put a gray image into the results: ``img``, uint8 ``(H, W)``, and its ``ori_shape``.
 
     An ``img`` that is there already, from a prepared store, is left alone. Else ``img_path`` is
-    read by :func:`read_gray`.
+    read by :func:`read_gray`, DICOM too.
 
     Args:
         backend_args: see mmengine's ``fileio.get``; local paths need none.
