@@ -79,7 +79,7 @@ class LabeledXrays(XrayDataset):
         self,
         table: Path,
         labels: Mapping[str, bytes],
-        lines: Mapping[str, int],
+        lines: Mapping[str, str | int],
         files: Mapping[str, str],
         where: str,
         patients: Mapping[str, str] | None = None,
@@ -90,7 +90,7 @@ class LabeledXrays(XrayDataset):
         Args:
             table: that the images are from.
             labels: image → a byte per class.
-            lines: image → line in the table.
+            lines: image → line in the table, or in words where it is.
             files: image → path, of all images that are there; a prepared store stands for absent
                 ones.
             where: the folders that were searched, for the error.
@@ -112,10 +112,10 @@ class LabeledXrays(XrayDataset):
             files = {**stored, **files}
         refuse(
             [
-                f'{table.absolute()}, line {lines[name]}: no image {name} in {where}; get the '
-                'missing archives or remove the rows'
+                f'{table.absolute()}, {place if isinstance(place, str) else f"line {place}"}: no '
+                f'image {name} in {where}; get the missing archives or remove the rows'
                 for name in labels
-                if name not in files
+                if name not in files and (place := lines[name])
             ],
             FileNotFoundError,
         )
