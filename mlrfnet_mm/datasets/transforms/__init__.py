@@ -3,5 +3,6 @@
 from mlrfnet_mm.datasets.transforms.contrast import XrayContrast
 from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry, fit
 from mlrfnet_mm.datasets.transforms.loading import LoadXray, read_gray
+from mlrfnet_mm.datasets.transforms.other_labels import PackOtherLabels
 
-__all__ = ['LoadXray', 'XrayContrast', 'XrayGeometry', 'fit', 'read_gray']
+__all__ = ['LoadXray', 'PackOtherLabels', 'XrayContrast', 'XrayGeometry', 'fit', 'read_gray']
