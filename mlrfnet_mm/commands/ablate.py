@@ -30,9 +30,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         metavar='TABLE',
         help='folder of row configs with a table.json, or the name of one that is shipped',
     )
-    parser.add_argument(
-        '--on', metavar='CONFIG', help="put every row over this config, not the table's base"
-    )
+    add(parser, '--on')
     parser.add_argument(
         '--seeds',
         type=at_least(0),

@@ -48,6 +48,11 @@ SHARED: dict[str, dict[str, Any]] = {
         metavar='KEY=VALUE',
         help='settings over those of the config, as model.head.lam="(0.5,0.3,0.3)"',
     ),
+    '--on': dict(
+        metavar='CONFIG',
+        help='another config, a file or the name of one that is shipped: test takes its test data, '
+        'over the findings that both data sets have; ablate puts every row over it',
+    ),
     '--amp': dict(action='store_true', help='mixed precision; needs a GPU'),
     '--trust-checkpoint': dict(
         action='store_true',

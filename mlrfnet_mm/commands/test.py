@@ -28,10 +28,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         help="split of the data, as val for calibrate (default: the config's test split)",
     )
     add(parser, '--out')
+    add(parser, '--on')
     parser.add_argument(
-        '--data',
-        metavar='CONFIG',
-        help="test on this config's data instead, over the findings that both data sets have",
+        '--near',
+        action='store_true',
+        help='with --on: count findings that are only near, too, as Fracture and Rib fracture',
     )
     views = parser.add_mutually_exclusive_group()
     views.add_argument(
@@ -73,10 +74,13 @@ def test(args: argparse.Namespace) -> None:
     cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
-    if args.data:
-        use_other_data(cfg, read_config(args.data), parse_options(args.cfg_options))
+    if args.near and not args.on:
+        raise ValueError('--near is for another data set: give its config with --on')
+    tested = read_config(args.on) if args.on else cfg
     if args.split:
-        use_split(cfg, args.split)
+        use_split(tested, args.split)
+    if args.on:
+        use_other_data(cfg, tested, parse_options(args.cfg_options), args.near)
     if args.ten_crop or args.flip:
         use_crops(cfg, 'ten' if args.ten_crop else 'two')
     if args.fuse_conv_bn:
@@ -102,7 +106,8 @@ def use_split(cfg: Config, split: str) -> None:
     """
     from mlrfnet_mm.engine.parts import leaf_datasets
 
-    for dataset in leaf_datasets(cfg.test_dataloader.dataset):
+    loader = cfg.get('test_dataloader') or {}
+    for dataset in leaf_datasets(loader.get('dataset')):
         if not isinstance(dataset, dict) or 'split' not in dataset:
             raise ValueError(f'--split {split}: the test data set has no split to choose')
         dataset['split'] = split

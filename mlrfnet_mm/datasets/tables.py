@@ -40,6 +40,54 @@ def stable_bucket(text: str, buckets: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest(), 'big') % buckets
 
 
+HASH_SPLITS = ('train', 'val', 'test')
+
+
+def hash_split(dataset: str, patient: str) -> str:
+    """The split of a patient where no official one is published: 7, 1 and 2 tenths.
+
+    The rule: take the SHA-256 of the text ``<dataset>/split/<patient>``, as a big-endian integer
+    modulo 10; 0 is ``val``, 1 and 2 are ``test``, what is left is ``train``. In a shell:
+    ``printf PadChest/split/839860488694292331637988235681460987 | sha256sum``.
+
+    >>> hash_split('PadChest', '839860488694292331637988235681460987')
+    'train'
+    """
+    place = stable_bucket(f'{dataset}/split/{patient}', 10)
+    return 'val' if place == 0 else 'test' if place < 3 else 'train'
+
+
+def index_files(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, str]:
+    """Find image files by name: name without suffix → path; one listing per folder.
+
+    Folders that are absent are passed over.
+
+    Args:
+        folders: that hold the files, not deeper.
+        suffixes: of the files that count, in lower case.
+
+    Raises:
+        ValueError: for a name that is there twice.
+    """
+    index: dict[str, str] = {}
+    problems = []
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                stem, suffix = os.path.splitext(entry.name)
+                if suffix.lower() not in suffixes:
+                    continue
+                if stem in index:
+                    problems.append(
+                        f'{index[stem]} and {entry.path} are one image; remove one of the two'
+                    )
+                index[stem] = entry.path
+    refuse(sorted(problems))
+    return index
+
+
 def summary_line(title: str, images: int, patients: int, positives: Mapping[str, int]) -> str:
     """The one line that a data set prints about itself.
 
@@ -91,6 +139,21 @@ def table_file(folder: Path, name: str) -> Path:
     raise FileNotFoundError(f'no {(folder / name).absolute()} (and no .gz next to it).')
 
 
+def _open(path: Path) -> io.TextIOWrapper:
+    content = path.read_bytes()  # whole: reading lines through gzip takes twice the time
+    if path.suffix == '.gz':
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError) as error:
+            raise ValueError(f'{path}: {error}; get the file again') from error
+    return io.TextIOWrapper(io.BytesIO(content), encoding='utf-8-sig', errors='replace', newline='')
+
+
+def read_header(path: Path) -> list[str]:
+    """The names of the columns of a csv, plain or ``.gz``."""
+    return next(csv.reader(_open(path)), [])
+
+
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Read some columns of a csv, plain or ``.gz``, by name: line number (from 1) and fields.
 
@@ -102,13 +165,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
         ValueError: for a missing or repeated column, a row of another width than the header, and
             a file that is not CSV.
     """
-    content = path.read_bytes()  # whole: reading lines through gzip takes twice the time
-    if path.suffix == '.gz':
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
-            raise ValueError(f'{path}: {error}; get the file again') from error
-    text = io.TextIOWrapper(io.BytesIO(content), encoding='utf-8-sig', errors='replace', newline='')
+    text = _open(path)
     reader = csv.reader(text)
     try:
         header = next(reader, [])

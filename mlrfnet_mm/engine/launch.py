@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from torch import distributed as dist
 
 from mlrfnet_mm import config_file
+from mlrfnet_mm.datasets.published.labeled_xrays import WHOLE
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 from mlrfnet_mm.engine.parts import leaf_datasets, part_class, set_image_size
 
@@ -146,7 +147,7 @@ def load_config(args: Namespace) -> Config:
 # What decides how images are read, not which: loaders that differ in these hold the same ones.
 READING = {'pipeline', 'test_mode', 'lazy_init', 'serialize_data', 'max_refetch', 'prepared'}
 READING |= {'policy', 'tree', 'views', 'classes', 'indices', 'filter_cfg', 'metainfo'}
-READING |= {'shuffle_labels', 'labels', 'positive', 'negative', 'uncertain', 'unknown'}
+READING |= {'shuffle_labels', 'labels', 'positive', 'negative', 'uncertain', 'unknown', 'reading'}
 # What says how the images of a folder are split: the splits of two of these share images.
 SPLITTING = ('protocol', 'splits')
 
@@ -181,6 +182,13 @@ def check_validation_data(cfg: Config) -> None:
                         'images: set one in all, '
                         f'{{train,val,test}}_dataloader.dataset.{key}=…'
                     )
+            splits = one.get('split'), two.get('split')
+            if same and WHOLE in splits and splits[0] != splits[1]:
+                raise ValueError(
+                    f'split is {splits[0]!r} in train_dataloader.dataset, {splits[1]!r} in '
+                    f'{name}_dataloader.dataset, and {WHOLE!r} has the images of every split: set '
+                    'another one'
+                )
     for first, second in combinations(parts, 2):
         for first_data, other in product(parts[first], parts[second]):
             if _images(first_data, scope, first) != _images(other, scope, first):

@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 import torch
 
+from mlrfnet_mm.datasets.published.chestx_det.tables import FINDINGS as DET
+from mlrfnet_mm.datasets.published.chestxray14.radiologists import RADIOLOGISTS
 from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS as NIH
 from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS as CHEXPERT
 from mlrfnet_mm.datasets.published.chexpert.tables import SCORED
+from mlrfnet_mm.datasets.published.padchest.labels import LABELS
+from mlrfnet_mm.datasets.published.vindr_cxr.tables import ALL_FINDINGS as VINDR
 from mlrfnet_mm.evaluation import Predictions, roc_auc
 from mlrfnet_mm.evaluation.metrics import SharedAUC, SharedStudyAUC, shared_findings
+from mlrfnet_mm.evaluation.metrics.synonyms import NEAR, SAME, are_near, finding, spelled
 
 SEVEN = {
     'Atelectasis',
@@ -26,13 +31,82 @@ def test_seven_are_shared(model, data, effusion):
     shared = shared_findings(model, data)
     assert set(shared.names) == SEVEN | {effusion}
     assert [data[k] for k in shared.data] == list(shared.names)
-    for name, i in zip(shared.names, shared.model, strict=True):
+    for name, (i,) in zip(shared.names, shared.model, strict=True):
         assert model[i] == name or {model[i], name} == {'Effusion', 'Pleural Effusion'}
 
 
 def test_nothing_shared_is_refused():
     with pytest.raises(ValueError, match=r'the model \(Hernia\) and the data set \(Edema\) share'):
         shared_findings(['Hernia'], ['Edema'])
+
+
+@pytest.mark.parametrize(
+    ('one', 'other', 'same', 'near'),
+    [
+        ('Pleural_Thickening', 'pleural  thickening', True, False),
+        ('Effusion', 'pleural effusion', True, False),
+        ('Fibrosis', 'Pulmonary fibrosis', True, False),
+        ('Mass', 'pulmonary mass', True, False),
+        ('Infiltration', 'infiltrates', True, False),
+        ('Nodule or mass', 'Nodule/Mass', True, False),
+        ('Edema', 'pulmonary edema', True, False),
+        ('pulmonary mass', 'Nodule or mass', False, True),
+        ('Hernia', 'hiatal hernia', False, True),
+        ('Lung Opacity', 'Airspace opacity', False, True),
+        ('emphysema', 'subcutaneous emphysema', False, False),
+        ('Nodule', 'Mass', False, False),
+        ('Pneumonia', 'Consolidation', False, False),
+        ('Hernia', 'Edema', False, False),
+    ],
+)
+def test_pairs(one, other, same, near):
+    for pair in ((one, other), (other, one)):
+        assert (finding(pair[0]) == finding(pair[1])) == same
+        assert are_near(*pair) == near
+
+
+def test_every_entry_is_one_claim_about_names_that_some_set_has():
+    sets = [NIH, CHEXPERT, VINDR, LABELS, DET, RADIOLOGISTS, ('Infiltrate',)]
+    names = {spelled(name) for classes in sets for name in classes}
+    pairs = [frozenset((finding(e.name), finding(e.other))) for e in NEAR]
+    assert len(set(pairs)) == len(pairs) and all(len(pair) == 2 for pair in pairs)
+    for entry in (*SAME, *NEAR):
+        assert spelled(entry.name) in names and spelled(entry.other) in names, entry
+        assert spelled(entry.name) != spelled(entry.other) and entry.reason
+    # one step leads to the common name: no chains
+    assert not {spelled(e.other) for e in SAME} & {spelled(e.name) for e in SAME}
+
+
+def test_near_ones_take_the_greatest_score_and_say_so():
+    names = ('Nodule/Mass (near Mass, Nodule)', 'Pneumothorax')
+    shared = shared_findings(NIH, ('Nodule/Mass', 'Pneumothorax'), near=True)
+    assert shared.names == names
+    places = [[NIH.index('Mass'), NIH.index('Nodule')], [NIH.index('Pneumothorax')]]
+    assert [sorted(columns) for columns in shared.model] == places
+    assert shared_findings(NIH, ('Nodule/Mass', 'Pneumothorax')).data == [1]
+    with pytest.raises(ValueError, match='--near takes those that are only near: Nodule/Mass'):
+        shared_findings(NIH, ('Nodule/Mass',))
+    evaluator = SharedAUC(NIH, 'x', near=True)
+    evaluator.dataset_meta = dict(dataset='d', protocol='p', split='s', classes=('Nodule/Mass',))
+    data = samples(30, len(NIH), 1)
+    evaluator.process({}, data)
+    scores = np.stack([s['pred_score'].numpy()[places[0]].max() for s in data])[:, None]
+    labels = np.stack([s['gt_score'].numpy() for s in data])
+    assert evaluator.evaluate(30)[f'auc/{names[0]}'] == pytest.approx(roc_auc(scores, labels)[0])
+
+
+def test_labels_that_are_packed_apart_are_those_that_count():
+    evaluators = [SharedAUC(NIH, 'x') for _ in range(2)]
+    data = samples(30, len(NIH), 2)
+    apart = [{**s, 'gt_score': 1 - s['gt_score'], 'other_score': s['gt_score']} for s in data]
+    values = []
+    for evaluator, part in zip(evaluators, (data, apart), strict=True):
+        evaluator.dataset_meta = dict(
+            dataset='d', protocol='p', split='s', classes=('Mass', 'Edema')
+        )
+        evaluator.process({}, part)
+        values.append(evaluator.evaluate(30))
+    assert values[0] == values[1] and len(values[0]) == 3
 
 
 def samples(n, outputs, classes, seed=0):

@@ -3,6 +3,15 @@
 from mlrfnet_mm.datasets.transforms.contrast import XrayContrast
 from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry, fit
 from mlrfnet_mm.datasets.transforms.loading import LoadXray, read_gray
+from mlrfnet_mm.datasets.transforms.other_labels import PackOtherLabels
 from mlrfnet_mm.datasets.transforms.seeded_compose import SeededCompose
 
-__all__ = ['LoadXray', 'SeededCompose', 'XrayContrast', 'XrayGeometry', 'fit', 'read_gray']
+__all__ = [
+    'LoadXray',
+    'PackOtherLabels',
+    'SeededCompose',
+    'XrayContrast',
+    'XrayGeometry',
+    'fit',
+    'read_gray',
+]

@@ -9,7 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mlrfnet_mm.evaluation.metrics.shared_findings import SYNONYMS
+from mlrfnet_mm.evaluation.metrics.synonyms import finding
 
 HEAD = 'head.'
 
@@ -31,12 +31,8 @@ def rows_by_name(
         old: names of the checkpoint's findings, K.
         new: names of the model's.
     """
-    places = {SYNONYMS.get(name, name): i for i, name in enumerate(old)}
-    pairs = [
-        (i, places[SYNONYMS.get(name, name)])
-        for i, name in enumerate(new)
-        if SYNONYMS.get(name, name) in places
-    ]
+    places = {finding(name): i for i, name in enumerate(old)}
+    pairs = [(i, places[finding(name)]) for i, name in enumerate(new) if finding(name) in places]
     to, fro = (torch.tensor([pair[k] for pair in pairs], dtype=torch.long) for k in (0, 1))
     parameters = {name for name, _ in model.named_parameters()}
     for key, mine in model.state_dict().items():

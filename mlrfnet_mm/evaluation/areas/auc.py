@@ -32,7 +32,10 @@ def roc_auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     known = ~np.isnan(labels)
     if not np.isin(labels[known], (0, 1)).all():
         found = np.setdiff1d(labels[known], (0, 1))[:5]
-        raise ValueError(f'labels must be 0, 1 or NaN (unknown), found {found}')
+        raise ValueError(
+            f'labels must be 0, 1 or NaN (unknown), found {found}; soft labels are for training: '
+            'evaluate on labels that are decided'
+        )
     if not np.isfinite(scores).all():
         row, column = np.argwhere(~np.isfinite(scores))[0]
         raise ValueError(f'score {scores[row, column]} at row {row}, class {column}: not finite')
