@@ -80,8 +80,8 @@ class FindingRowsHook(Hook):
         for key in [key for key in state if key.startswith('module.')]:
             state[key.removeprefix('module.')] = state.pop(key)
         rows_by_name(state, model, old, self.classes)
-        known = {SYNONYMS.get(name, name) for name in old}
-        taken = [name for name in self.classes if SYNONYMS.get(name, name) in known]
+        known = {finding(name) for name in old}
+        taken = [name for name in self.classes if finding(name) in known]
         fresh = [name for name in self.classes if name not in taken]
         runner.logger.info(
             'Fine-tuning on other findings. Rows of the classifier taken over by name: '
