@@ -1,4 +1,4 @@
-"""Look for faults in the data of a config: mlrfnet audit CONFIG [--deep].
+"""Look for faults in the data of a config or a table: mlrfnet audit CONFIG_OR_TABLE [--deep].
 
 Who is in which split, what the splits have in common, labels, and with --deep every image file:
 duplicates, broken, blank, inverted and rotated ones. Writes a page, audit.html, and problems.csv.
@@ -11,14 +11,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlrfnet_mm.commands.options import add, new_parser
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+TABLES = ('.csv', '.csv.gz', '.tsv', '.parquet')
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
     parser = new_parser(prog, __doc__)
-    add(parser, 'config', nargs='+')
+    parser.add_argument(
+        'source',
+        nargs='+',
+        metavar='CONFIG_OR_TABLE',
+        help="config, or a table of one's own, CSV or Parquet",
+    )
     parser.add_argument(
         '--deep', action='store_true', help='open every image file, not the tables alone'
     )
@@ -38,14 +49,13 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet audit') -> None:
     """Look, print, write; exit code 1 if something is an error."""
     args = make_parser(prog).parse_args(argv)
-    from mlrfnet_mm.engine.launch import read_with_options
     from mlrfnet_mm.engine.machine import cores
     from mlrfnet_mm.reports.audit.page import audit
 
-    names = {Path(config).stem: config for config in args.config}
-    if len(names) < len(args.config):
-        raise ValueError(f'two configs of one name: {" ".join(args.config)}')
-    configs = {name: read_with_options(config, args.cfg_options) for name, config in names.items()}
+    names = {Path(source).stem: source for source in args.source}
+    if len(names) < len(args.source):
+        raise ValueError(f'two of one name: {" ".join(args.source)}')
+    configs = {name: read(source, args.cfg_options) for name, source in names.items()}
     out = Path(args.out_dir or Path('work_dirs', next(iter(names)), 'audit'))
     try:
         found = audit(configs, out, args.deep, args.predictions, args.workers or cores())
@@ -56,3 +66,25 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet audit') -> None
         print(f'written     {path}')
     if found.errors:
         sys.exit(f'{prog}: {found.errors:,} errors, see {found.written[-1]}')
+
+
+def read(name: str, options: Sequence[str]) -> Config:
+    """A config; of a table, one with the three splits that mlrfnet new would give it."""
+    from mmengine.config import Config
+
+    from mlrfnet_mm.datasets.table_xrays.look import find_settings
+    from mlrfnet_mm.datasets.table_xrays.table import read_table
+    from mlrfnet_mm.engine.launch import read_with_options
+
+    if not name.lower().endswith(TABLES):
+        return read_with_options(name, options)
+    if options:
+        raise ValueError(f'--cfg-options are for a config: {name} is a table')
+    settings, _ = find_settings(Path(name), read_table(Path(name)))
+    parts = {
+        f'{split}_dataloader': dict(
+            dataset=dict(type='mlrfnet_mm.TableXrays', split=split) | settings
+        )
+        for split in ('train', 'val', 'test')
+    }
+    return Config(dict(default_scope='mmpretrain', **parts))

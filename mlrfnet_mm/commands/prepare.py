@@ -20,7 +20,9 @@ from mlrfnet_mm.commands.options import add, new_parser
 if TYPE_CHECKING:
     from mlrfnet_mm.reports.output.progress import Bar
 
-DATASETS = ('chestxray14', 'chexpert', 'mimic-cxr')
+DATASETS = (
+    'chestxray14', 'chexpert', 'mimic-cxr', 'vindr', 'padchest', 'rsna', 'siim', 'chestx-det',
+)  # fmt: skip
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:

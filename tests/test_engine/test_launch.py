@@ -133,6 +133,27 @@ def test_one_table_under_two_names_does_not_train_and_test():
     check_validation_data(Config(parts))  # the paper's habit, which the protocol's name says
 
 
+@pytest.mark.parametrize('part', ['val', 'test'])
+def test_all_images_of_a_set_are_not_apart_from_a_split_of_it(part):
+    kind = dict(type='mlrfnet_mm.PadChest', data_root='x')
+    parts = dict(train=dict(split='train'), **{part: dict(views='frontal')})  # its default is all
+    cfg = Config({f'{key}_dataloader': dict(dataset={**kind, **v}) for key, v in parts.items()})
+    with pytest.raises(ValueError, match=f"'train' in train.*'all' in {part}_dataloader"):
+        check_validation_data(cfg)
+    cfg.train_dataloader.dataset.type = 'mlrfnet_mm.VinDrCXR'
+    check_validation_data(cfg)
+
+
+def test_a_soft_reading_trains_and_another_validates():
+    kind = dict(type='mlrfnet_mm.VinDrCXR', data_root='x')
+    parts = dict(train=dict(split='train', reading='share'), val=dict(split='val'))
+    cfg = Config({f'{key}_dataloader': dict(dataset={**kind, **v}) for key, v in parts.items()})
+    check_validation_data(cfg)
+    cfg.val_dataloader.dataset.split = 'train'
+    with pytest.raises(ValueError, match="split is 'train', as for the training"):
+        check_validation_data(cfg)
+
+
 def test_ctrl_c_is_one_line():
     def stopped():
         raise KeyboardInterrupt

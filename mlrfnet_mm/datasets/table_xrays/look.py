@@ -84,6 +84,32 @@ def look(
         ValueError: a column that is needed and not there, and all that :class:`TableXrays` refuses.
     """
     table = read_table(path)
+    settings, column = find_settings(path, table, root, image, patient)
+    labels, codes = settings['labels'], meanings(1, 0, -1, '')
+    encoded = encode(table, labels, codes)
+    sums = [(encoded == code).sum(0).tolist() for code in KINDS.values()]
+    counts = [dict(zip(KINDS, column, strict=True)) for column in zip(*sums, strict=True)]
+    parts = _read(settings)
+    keys = ('image', 'patient', 'study', 'view', 'sex', 'age')
+    used = [settings[key] for key in keys if key in settings]
+    left = [name for name in table.columns if name not in (*used, *labels, column)]
+    misses = near_misses(table, codes, [name for name in table.columns if name not in left])
+    return Look(settings, parts, counts, left, misses)
+
+
+def find_settings(
+    path: Path,
+    table: Table,
+    root: Path | None = None,
+    image: str | None = None,
+    patient: str | None = None,
+) -> tuple[dict[str, Any], str | None]:
+    """Arguments of :class:`TableXrays` for a table, and its column of splits, as :func:`look` does.
+
+    Raises:
+        FileNotFoundError: an image that is not there.
+        ValueError: a column that is needed and not there.
+    """
     named = {key: _named(table, key) for key in NAMES}
     for key, column in dict(image=image, patient=patient).items():
         if column is not None:
@@ -112,27 +138,15 @@ def look(
     settings |= {key: named[key] for key in ('study', 'view', 'sex', 'age') if named[key]}
     used = [name for key, name in named.items() if name and key != 'split']
     used += [column] if column else []
-    codes = meanings(1, 0, -1, '')
-    settings['labels'] = labels = label_columns(table, codes, used)
-    if not labels:
+    settings['labels'] = label_columns(table, meanings(1, 0, -1, ''), used)
+    if not settings['labels']:
         raise ValueError(
             f'{path} has no column of labels: one per finding, with 1 and 0, -1 for uncertain and '
             f'blank for unknown, and at least one 1. Its other columns are '
             f'{", ".join(repr(name) for name in table.columns if name not in used) or "none"}; '
             'other values can be said in a config: positive=, negative= of mlrfnet_mm.TableXrays'
         )
-    encoded = encode(table, labels, codes)
-    sums = [(encoded == code).sum(0).tolist() for code in KINDS.values()]
-    counts = [dict(zip(KINDS, column, strict=True)) for column in zip(*sums, strict=True)]
-    parts = _read(settings)
-    used = [
-        settings[key]
-        for key in ('image', 'patient', 'study', 'view', 'sex', 'age')
-        if key in settings
-    ]
-    left = [name for name in table.columns if name not in (*used, *labels, column)]
-    misses = near_misses(table, codes, [name for name in table.columns if name not in left])
-    return Look(settings, parts, counts, left, misses)
+    return settings, column
 
 
 def _read(settings: dict[str, Any]) -> dict[str, TableXrays]:

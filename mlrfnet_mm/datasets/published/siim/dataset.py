@@ -16,6 +16,11 @@ from mlrfnet_mm.registry import DATASETS
 FOLDER = 'dicom-images-train'
 
 
+def image_folders(root: Path) -> list[Path]:
+    """Where the images may be: in a folder per study and series, or in one."""
+    return [root / FOLDER, *(path for path in root.glob(f'{FOLDER}/*/*') if path.is_dir())]
+
+
 @DATASETS.register_module()
 class SIIMPneumothorax(LabeledXrays):
     """The SIIM-ACR pneumothorax challenge in the file format of Kaggle: one finding.
@@ -83,7 +88,7 @@ class SIIMPneumothorax(LabeledXrays):
         table = table_file(root, TABLE)
         labels, lines, _ = read_table(table)
         kept = {name: code for name, code in labels.items() if self._in_split(name)}
-        files = index_files([root / FOLDER, *root.glob(f'{FOLDER}/*/*/')], IMAGES)
+        files = index_files(image_folders(root), IMAGES)
         return self._items(table, kept, lines, files, str((root / FOLDER).absolute()))
 
     def read_boxes(self) -> list[Box]:
