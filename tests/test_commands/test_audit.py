@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
+from hospital import LABELS, make_hospital
 
 from mlrfnet_mm.commands.audit import main
 from mlrfnet_mm.datasets import ChestXray14
@@ -249,3 +250,36 @@ def test_from_the_shell(run, data, tmp_path):
     process = run(*line, *options(data), check=False)
     assert process.returncode == 1 and 'errors, see' in process.stderr.splitlines()[-1]
     assert 'problems.csv' in process.stdout
+
+
+def audit_table(root, out, *words):
+    try:
+        main([str(root / 'exams.csv'), '--out-dir', str(out), '--workers', '1', *words])
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def test_a_table_of_one_s_own(phantom, tmp_path, capsys):
+    """As mlrfnet new reads it; then with one row of a patient in another split."""
+    rows = make_hospital(phantom, tmp_path / 'exams', patients=30)
+    assert audit_table(tmp_path / 'exams', tmp_path / 'out') == 0
+    page = (tmp_path / 'out/audit.html').read_text()
+    assert all(label in page for label in LABELS)
+    patients = {row['Pseudonym'] for row in rows}
+    split = {patient: ('train', 'val', 'test')[i % 3] for i, patient in enumerate(sorted(patients))}
+    parts = [split[row['Pseudonym']] for row in rows]
+    twice = next(i for i in range(1, len(rows)) if rows[i]['Pseudonym'] == rows[i - 1]['Pseudonym'])
+    parts[twice] = 'val' if parts[twice] != 'val' else 'test'
+    table = tmp_path / 'exams/exams.csv'
+    lines = table.read_text().splitlines()
+    ends = ['split', *parts]
+    table.write_text('\n'.join(f'{line};{end}' for line, end in zip(lines, ends, strict=True)))
+    assert 'errors, see' in audit_table(tmp_path / 'exams', tmp_path / 'leak')
+    problems = (tmp_path / 'leak/problems.csv').read_text()
+    assert rows[twice]['Pseudonym'] in problems
+
+
+def test_options_are_not_for_a_table(tmp_path):
+    with pytest.raises(ValueError, match='--cfg-options are for a config'):
+        main([str(tmp_path / 'x.csv'), '--cfg-options', 'image_size=64'])

@@ -123,7 +123,7 @@ CASES = [
     ('audit nowhere', "no config 'nowhere'"),
     ('audit {}/no_data.py', 'nowhere'),
     ('audit {}/no_model.py', 'has no data'),
-    ('audit {phantom} {phantom}', 'two configs of one name'),
+    ('audit {phantom} {phantom}', 'two of one name'),
     ('audit {phantom} --predictions {}/text.npz', 'text.npz is not a prediction file'),
     ('prepare chestxray14 --data-root {}/nowhere', 'nowhere'),
     ('prepare chestxray14 --data-root {}/empty --verify', 'empty'),
