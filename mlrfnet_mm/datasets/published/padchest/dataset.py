@@ -140,6 +140,7 @@ class PadChest(LabeledXrays):
         rows, note = self._choose(read_table(table))
         folders = [root / 'images', *(root / name for name in dict.fromkeys(rows.folders))]
         names = [image.rsplit('.', 1)[0] for image in rows.images]
+        rows.images.clear()  # 17 MB
         codes = {text: encode_labels(text, self._metainfo['classes']) for text in set(rows.labels)}
         items = self._items(
             table,
