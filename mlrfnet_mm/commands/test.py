@@ -22,11 +22,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     add(parser, 'config')
     add(parser, 'checkpoint')
     add_runner_options(parser)
-    parser.add_argument(
-        '--split',
-        metavar='NAME',
-        help="split of the data, as val for calibrate (default: the config's test split)",
-    )
+    add(parser, '--split', "<the config's test split>")
     add(parser, '--out')
     add(parser, '--on')
     parser.add_argument(
@@ -60,7 +56,7 @@ def test(args: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
-    from mlrfnet_mm.engine.cross_dataset import use_other_data
+    from mlrfnet_mm.engine.cross_dataset import use_other_data, use_split
     from mlrfnet_mm.engine.launch import build_runner, load_config, parse_options, read_config
 
     cfg = load_config(args)
@@ -90,21 +86,6 @@ def test(args: argparse.Namespace) -> None:
         print(f'log         {runner.log_dir}/{runner.timestamp}.log')
         if args.out:
             print(f'predictions {args.out}')
-
-
-def use_split(cfg: Config, split: str) -> None:
-    """Test on another split of the same data set.
-
-    Raises:
-        ValueError: a data set without splits.
-    """
-    from mlrfnet_mm.engine.parts import leaf_datasets
-
-    loader = cfg.get('test_dataloader') or {}
-    for dataset in leaf_datasets(loader.get('dataset')):
-        if not isinstance(dataset, dict) or 'split' not in dataset:
-            raise ValueError(f'--split {split}: the test data set has no split to choose')
-        dataset['split'] = split
 
 
 def use_ten_crops(cfg: Config) -> None:
