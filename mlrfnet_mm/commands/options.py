@@ -51,8 +51,10 @@ SHARED: dict[str, dict[str, Any]] = {
     '--on': dict(
         metavar='CONFIG',
         help='another config, a file or the name of one that is shipped: test takes its test data, '
-        'over the findings that both data sets have; ablate puts every row over it',
+        'over the findings that both data sets have, and so does localise; ablate puts every row '
+        'over it',
     ),
+    '--split': dict(metavar='NAME', help='split of the data, as val for calibrate'),
     '--amp': dict(action='store_true', help='mixed precision; needs a GPU'),
     '--trust-checkpoint': dict(
         action='store_true',

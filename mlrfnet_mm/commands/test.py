@@ -22,11 +22,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     add(parser, 'config')
     add(parser, 'checkpoint')
     add_runner_options(parser)
-    parser.add_argument(
-        '--split',
-        metavar='NAME',
-        help="split of the data, as val for calibrate (default: the config's test split)",
-    )
+    add(parser, '--split', "<the config's test split>")
     add(parser, '--out')
     add(parser, '--on')
     parser.add_argument(
@@ -66,7 +62,7 @@ def test(args: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     from mlrfnet_mm.engine.checkpoint import resolve_checkpoint
-    from mlrfnet_mm.engine.cross_dataset import use_other_data
+    from mlrfnet_mm.engine.cross_dataset import use_other_data, use_split
     from mlrfnet_mm.engine.launch import build_runner, load_config, parse_options, read_config
 
     cfg = load_config(args)
@@ -98,6 +94,7 @@ def test(args: argparse.Namespace) -> None:
             print(f'predictions {args.out}')
 
 
+<<<<<<< HEAD
 def use_split(cfg: Config, split: str) -> None:
     """Test on another split of the same data set.
 
@@ -115,6 +112,10 @@ def use_split(cfg: Config, split: str) -> None:
 
 def use_crops(cfg: Config, crop: str) -> None:
     """Test on ten crops of each image, or two: the pipeline; the model follows.
+=======
+def use_ten_crops(cfg: Config) -> None:
+    """Test on ten crops of each image: the pipeline; the model follows in :func:`average_crops`.
+>>>>>>> public
 
     Raises:
         ValueError: a pipeline that has no such test.

@@ -44,25 +44,12 @@ def use_other_data(
     if not other.get('test_dataloader') or not other.get('test_evaluator'):
         raise ValueError(f'--on needs a config with test data, {other.filename} has none')
     meta = training_data(cfg.load_from, bool(cfg.get('trust_checkpoint', False)))
-    size = copy.deepcopy(geometry_steps(cfg, '--on')[0])
-    scope = other.get('default_scope')
-    cfg.test_dataloader = copy.deepcopy(other.test_dataloader)
-    for step in geometry_steps(cfg, '--on', scope):
-        step.clear()
-        step.update(size)
+    scope = take_test_data(cfg, other, options)
     for dataset in leaf_datasets(cfg.test_dataloader.dataset):
         for step in dataset.get('pipeline', []):
             if is_part(TRANSFORMS, step['type'], scope, PackInputs):
                 step['type'] = 'mlrfnet_mm.PackOtherLabels'
-    chosen = {k: v for k, v in (options or {}).items() if k.startswith('test_dataloader.')}
-    cfg.merge_from_dict(chosen)
-    seen = [
-        reason
-        for dataset in leaf_datasets(cfg.test_dataloader.dataset)
-        if (reason := seen_images(meta, dataset, scope))
-    ]
-    for reason in dict.fromkeys(seen):
-        print_log(reason, 'current', logging.WARNING)
+    seen = warn_of_seen_images(cfg, meta, scope)
     metrics = other.test_evaluator
     metrics = copy.deepcopy(metrics if isinstance(metrics, list) else [metrics])
     for metric in metrics:
@@ -76,8 +63,67 @@ def use_other_data(
             )
         metric.type = shared[0]
         metric.update(model_classes=meta['classes'], trained_on=meta['stamp'])
-        metric.update(near=near, same_images=bool(seen))
+        metric.update(near=near, same_images=seen)
     cfg.test_evaluator = metrics
+
+
+def take_test_data(
+    cfg: Config, other: Config, options: Mapping[str, Any] | None = None
+) -> str | None:
+    """Put the other config's test loader into ``cfg``, with the image size of ``cfg``.
+
+    Args:
+        cfg: of the model.
+        other: of the data set.
+        options: of ``--cfg-options``; those of the test loader are put over the other's, too.
+
+    Returns:
+        The other's ``default_scope``, for the names in its loader.
+
+    Raises:
+        ValueError: no test data in ``other``, a pipeline without just one XrayGeometry.
+    """
+    if not other.get('test_dataloader'):
+        raise ValueError(f'--on needs a config with test data, {other.filename} has none')
+    size = copy.deepcopy(geometry_steps(cfg, '--on')[0])
+    scope: str | None = other.get('default_scope')
+    cfg.test_dataloader = copy.deepcopy(other.test_dataloader)
+    for step in geometry_steps(cfg, '--on', scope):
+        step.clear()
+        step.update(size)
+    chosen = {k: v for k, v in (options or {}).items() if k.startswith('test_dataloader.')}
+    cfg.merge_from_dict(chosen)
+    return scope
+
+
+def warn_of_seen_images(cfg: Config, trained: Mapping[str, Any], scope: str | None) -> bool:
+    """Log why a model has seen images of the test loader, see :func:`seen_images`; whether it has.
+
+    Args:
+        cfg: with a test_dataloader.
+        trained: what :func:`training_data` gives.
+        scope: of the type names in the loader.
+    """
+    reasons = [
+        seen_images(trained, dataset, scope)
+        for dataset in leaf_datasets(cfg.test_dataloader.dataset)
+    ]
+    for reason in dict.fromkeys(filter(None, reasons)):
+        print_log(reason, 'current', logging.WARNING)
+    return any(reasons)
+
+
+def use_split(cfg: Config, split: str) -> None:
+    """Test on another split of the same data set.
+
+    Raises:
+        ValueError: a data set without splits.
+    """
+    loader = cfg.get('test_dataloader') or {}
+    for dataset in leaf_datasets(loader.get('dataset')):
+        if not isinstance(dataset, dict) or 'split' not in dataset:
+            raise ValueError(f'--split {split}: the test data set has no split to choose')
+        dataset['split'] = split
 
 
 def training_data(checkpoint: str, trust: bool = False) -> dict[str, Any]:

@@ -6,6 +6,11 @@ detection's IoU, or its IoBB (intersection over the area of the *detected* box),
 threshold. Detections that are not are its false positives. The pointing game is that of Zhang et
 al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018, without tolerance.
 
+Where a table has a polygon or a mask, the pointing game asks for the region itself, and IoU and
+IoBB for the box around it. Dice's coefficient, 2 |A ∩ B| / (|A| + |B|), compares the pixels at or
+over a threshold with all regions of the finding in the image; the threshold is chosen on
+validation.
+
 Boxes are ``x, y, w, h`` in pixels of the heat map, measured at edges: pixel (i, j) covers
 ``[i, i + 1) × [j, j + 1)``.
 """
@@ -20,6 +25,7 @@ from mlrfnet_mm.evaluation.areas.bootstrap import patient_weights
 
 LEVELS = (60 / 255, 180 / 255)
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+DICE_THRESHOLDS = tuple(k / 20 for k in range(1, 20))  # of the scaled map
 SIZES = ('small', 'medium', 'large')
 
 
@@ -93,13 +99,50 @@ def overlaps(detected: np.ndarray, box: Sequence[float]) -> tuple[np.ndarray, np
 
 
 def localise(
-    heat: np.ndarray, box: Sequence[float], levels: Sequence[float] = LEVELS
+    heat: np.ndarray,
+    box: Sequence[float],
+    levels: Sequence[float] = LEVELS,
+    region: np.ndarray | None = None,
 ) -> Localisation:
-    """Compare a heat map (H, W) with a box ``x, y, w, h`` in its pixels."""
+    """Compare a heat map (H, W) with a box ``x, y, w, h`` in its pixels.
+
+    Args:
+        heat: (H, W).
+        box: around the finding.
+        levels: see `detect`.
+        region: (H, W) bool, within the box, where the peak must lie; ``None`` is the whole box.
+    """
     x, y, width, height = box
     top = peak(heat)
     hit = top is not None and x <= top[0] <= x + width and y <= top[1] <= y + height
+    if top is not None and region is not None:
+        hit = bool(region[int(top[1]), int(top[0])])
     return Localisation(hit, *overlaps(detect(heat, levels), box))
+
+
+def dice_curve(
+    heat: np.ndarray, region: np.ndarray, thresholds: Sequence[float] = DICE_THRESHOLDS
+) -> np.ndarray:
+    """Dice's coefficient of a region (H, W) and a scaled map at or over each threshold: (T,).
+
+    Where there is no map (NaN) nothing is found, and what the region has there is missed.
+
+    >>> dice_curve(np.array([[0, 0.5, 1]]), np.array([[False, True, True]]), [0.3, 0.7]).tolist()
+    [1.0, 0.6666666666666666]
+    """
+    scaled = np.nan_to_num(normalize(heat), nan=-1.0)
+    rank = np.searchsorted(np.array(thresholds, scaled.dtype), scaled, side='right')  # (H, W)
+
+    def over(ranks: np.ndarray) -> np.ndarray:
+        counts = np.bincount(ranks.ravel(), minlength=len(thresholds) + 1)
+        return np.cumsum(counts[::-1])[::-1][1:]  # pixels at or over each threshold
+
+    return 2 * over(rank[region]) / (over(rank) + region.sum())
+
+
+def best_threshold(curves: np.ndarray, thresholds: Sequence[float] = DICE_THRESHOLDS) -> float:
+    """The threshold of the greatest mean of curves (B, T); the lowest of equals."""
+    return thresholds[int(np.argmax(curves.mean(0)))]
 
 
 def measures(results: Sequence[Localisation], thresholds: Sequence[float]) -> dict[str, np.ndarray]:

@@ -5,8 +5,11 @@ import pytest
 from scipy import ndimage
 
 from mlrfnet_mm.evaluation.localisation import (
+    DICE_THRESHOLDS,
     LEVELS,
+    best_threshold,
     detect,
+    dice_curve,
     grouped_means,
     localise,
     measures,
@@ -147,3 +150,42 @@ def test_the_seed_decides_the_replicates():
     first, again, other = (grouped_means(*data, 20, seed)[1] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_dice_is_counted_at_every_threshold(seed):
+    rng = np.random.default_rng(seed)
+    heat = rng.random((30, 40)).astype(np.float32)
+    heat[:, :5] = np.nan  # beyond the crop: never found, and missed where the region has it
+    region = mask((2, 3, 20, 12), (30, 40))
+    scaled = (heat - np.nanmin(heat)) / (np.nanmax(heat) - np.nanmin(heat))
+    curve = dice_curve(heat, region)
+    for t, value in zip(DICE_THRESHOLDS, curve, strict=True):
+        found = np.nan_to_num(scaled, nan=-1) >= np.float32(t)
+        expected = 2 * (found & region).sum() / (found.sum() + region.sum())
+        assert value == pytest.approx(expected)
+
+
+def test_dice_of_a_perfect_and_of_a_flat_map():
+    region = mask((2, 3, 20, 12))
+    assert (dice_curve(region.astype(float), region) == 1).all()
+    assert (dice_curve(np.full(region.shape, 0.3), region) == 0).all()
+
+
+def test_the_best_threshold_is_that_of_the_mean():
+    curves = np.zeros((2, len(DICE_THRESHOLDS)))
+    curves[0, 3], curves[1, 5], curves[:, 7] = 0.8, 0.8, 0.5
+    assert best_threshold(curves) == DICE_THRESHOLDS[7]
+    assert best_threshold(np.zeros_like(curves)) == DICE_THRESHOLDS[0]
+
+
+def test_the_peak_must_lie_in_the_region_itself():
+    heat = np.zeros((20, 20))
+    heat[5, 5] = 1
+    region = np.zeros((20, 20), bool)
+    region[10, 5:15] = region[5:15, 10] = True  # a cross whose box has the peak
+    box = (5, 5, 10, 10)
+    assert localise(heat, box).hit and not localise(heat, box, region=region).hit
+    region[5, 5] = True
+    assert localise(heat, box, region=region).hit
+    assert not localise(np.zeros((20, 20)), box, region=region).hit  # flat

@@ -11,13 +11,12 @@ from mmpretrain.models import ConvNeXt, ResNetV1d
 from scipy.ndimage import map_coordinates
 from torch import nn
 
-from mlrfnet_mm.datasets.published.chestxray14.boxes import Box
+from mlrfnet_mm.datasets.reading.regions import Box, box_in_image
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation.localisation import detect, localise, peak
 from mlrfnet_mm.inference.heatmaps import (
     HeatMapper,
-    box_in_image,
     default_method,
     shrunk,
     to_image,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlrfnet_mm.datasets.published.chestxray14.boxes import Box
+from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.evaluation import Calibration
 from mlrfnet_mm.evaluation.localisation import Localisation
 from mlrfnet_mm.inference.decisions import Decisions
@@ -59,4 +59,4 @@ def test_the_box_and_the_words_above_it():
     heat_figure.draw_box(axes, Box('a', 'Mass', 10, 20, 30, 40, 1))
     assert {patch.get_bbox().bounds for patch in axes.patches} == {(10, 20, 30, 40)}
     found = Localisation(True, np.array([0.1, 0.5, 0.2]), np.zeros(3))
-    assert heat_figure.describe(found) == 'peak in the box, IoU 0.50'
+    assert heat_figure.describe(found) == 'peak inside, IoU 0.50'

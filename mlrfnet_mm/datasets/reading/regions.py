@@ -98,6 +98,31 @@ def box_in_image(box: Box, shape: tuple[int, int]) -> tuple[float, float, float,
     return box.x * sx, box.y * sy, box.width * sx, box.height * sy
 
 
+def in_frame(box: Box, shape: tuple[int, int]) -> Box:
+    """The box around the region with its numbers for ``FRAME``, of an image (H, W)."""
+    if box.frame == FRAME:
+        return box
+    across, down = (FRAME / side for side in ((shape[1], shape[0]) if box.frame is None else
+                    (box.frame, box.frame)))  # fmt: skip
+    x, y, width, height = box.x * across, box.y * down, box.width * across, box.height * down
+    return Box(box.image, box.finding, x, y, width, height, box.line)
+
+
+def check_inside(box: Box, shape: tuple[int, int]) -> None:
+    """Refuse a region that leaves the image (H, W) by more than a pixel.
+
+    Raises:
+        ValueError: with image and line; the file is then another image, or a smaller copy of it.
+    """
+    x, y, width, height = box_in_image(box, shape)
+    if x + width > shape[1] + 1 or y + height > shape[0] + 1:
+        raise ValueError(
+            f'the {box.finding} of {box.image} (line {box.line}) ends at x={x + width:g}, '
+            f'y={y + height:g}, beyond the {shape[1]} x {shape[0]} pixels of the file; the table '
+            'is for the published image: take that, not a smaller copy'
+        )
+
+
 def region_mask(box: Box, shape: tuple[int, int]) -> np.ndarray:
     """The region as a mask (H, W) of bool in an image of that shape.
 

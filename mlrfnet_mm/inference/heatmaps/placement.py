@@ -1,9 +1,7 @@
-"""From the network's input back to the image, and boxes into the image, exact to the pixel."""
+"""From the network's input back to the image, exact to the pixel."""
 
 import cv2
 import numpy as np
-
-from mlrfnet_mm.datasets.published.chestxray14.boxes import FRAME, Box
 
 
 def to_image(heat: np.ndarray, geometry: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -58,9 +56,3 @@ def shrunk(
     fy, fx = height / size[0], width / size[1]
     grow = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]])  # pixel centers
     return np.asarray(geometry, float) @ grow, size
-
-
-def box_in_image(box: Box, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-    """``x, y, w, h`` at edges in pixels of an image (H, W), from the frame of the box table."""
-    sx, sy = shape[1] / FRAME, shape[0] / FRAME
-    return box.x * sx, box.y * sy, box.width * sx, box.height * sy

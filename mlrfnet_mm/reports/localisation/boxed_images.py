@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
-from mlrfnet_mm.datasets.published.chestxray14.boxes import Box, read_boxes
+from mlrfnet_mm.datasets.published.chestxray14.boxes import read_boxes
+from mlrfnet_mm.datasets.published.labeled_xrays import LabeledXrays
+from mlrfnet_mm.datasets.reading.regions import Box
+from mlrfnet_mm.evaluation.metrics.synonyms import finding
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
 
@@ -17,7 +21,7 @@ class BoxedImages:
     """Boxes and how to get their images.
 
     Attributes:
-        boxes: those whose image is there and whose finding the model knows.
+        boxes: those whose image is there and whose finding the model knows, under its name.
         patients: of each box.
         load: the network's input and data sample of the image of this name.
         stamp: what the images are, as ``'ChestX-ray14 official/test'``.
@@ -31,23 +35,42 @@ class BoxedImages:
     left_out: list[str]
 
 
-def of_split(loaded: LoadedModel, table: str | Path | None = None) -> BoxedImages:
-    """Take the images of the config's test data set; the box table by default from its folder.
+def of_split(
+    loaded: LoadedModel,
+    table: str | Path | None = None,
+    data: Config | None = None,
+    seen: bool = False,
+) -> BoxedImages:
+    """Take the images of a config's test data set; the box table by default from its folder.
+
+    Args:
+        loaded: the model.
+        table: of ChestX-ray14's form, in place of the data set's own.
+        data: config of the data set, with the image size of the model's; ``None`` is the model's.
+        seen: the model was trained on these images; the stamp says so.
 
     Raises:
-        ValueError: none of them has a box; see also :func:`placing_pipeline`.
+        ValueError: none of the images has a box; a data set without boxes or with a table of
+            another form; see also :func:`placing_pipeline`.
     """
-    options = dict(loaded.cfg.test_dataloader.dataset)
-    options['pipeline'] = placing_pipeline(loaded.cfg)
+    options = dict((data or loaded.cfg).test_dataloader.dataset)
+    options['pipeline'] = placing_pipeline(data or loaded.cfg)
     dataset = DATASETS.build(options)
-    boxes = read_boxes(table or dataset.data_root)
+    own = isinstance(dataset, LabeledXrays)
+    if own and table:
+        raise ValueError(
+            f'--boxes {table}: {dataset.metainfo["dataset"]} has its regions in its own tables'
+        )
+    boxes = dataset.read_boxes() if own else read_boxes(table or dataset.data_root)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-    rows = {Path(info['img_path']).name: i for i, info in enumerate(infos)}
+    paths = [Path(info['img_path']) for info in infos]
+    rows = {path.stem if own else path.name: i for i, path in enumerate(paths)}
     patients = {name: str(infos[i]['patient_id']) for name, i in rows.items()}
     meta = dataset.metainfo
     stamp = f'{meta["dataset"]} {meta["protocol"]}/{meta["split"]}'
     if options.get('indices') is not None:
         stamp += f' ({len(dataset):,} of its images)'
+    stamp += ' (same images)' * seen
     return _select(
         boxes, loaded.classes, patients, lambda name: dataset.prepare_data(rows[name]), stamp
     )
@@ -85,8 +108,13 @@ def _select(
     load: Callable[[str], dict[str, Any]],
     stamp: str,
 ) -> BoxedImages:
+    same = {finding(name): name for name in classes}
     here = [box for box in boxes if box.image in patients]
-    kept = [box for box in here if box.finding in classes]
+    kept = [
+        box._replace(finding=same[finding(box.finding)])
+        for box in here
+        if finding(box.finding) in same
+    ]
     if not kept:
         raise ValueError(
             f'none of the {len(boxes)} boxes is for an image of {stamp} and a finding of the '
@@ -95,7 +123,7 @@ def _select(
     left_out = []
     if elsewhere := len(boxes) - len(here):
         left_out.append(f'{elsewhere:,} boxes of the table are for images that are not in {stamp}.')
-    if unknown := sorted({box.finding for box in here} - set(classes)):
+    if unknown := sorted({b.finding for b in here if finding(b.finding) not in same}):
         left_out.append(
             f'{len(here) - len(kept):,} boxes are for findings that the model does not know: '
             f'{", ".join(unknown)}.'

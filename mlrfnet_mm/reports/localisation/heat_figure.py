@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.published.chestxray14.boxes import FRAME, Box
+from mlrfnet_mm.datasets.reading.regions import FRAME, Box
 from mlrfnet_mm.evaluation.localisation import Localisation, normalize
 from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots
@@ -59,7 +59,7 @@ def describe(result: Localisation) -> str:
     """Say in a few words how a map met its box."""
     if not len(result.iou):
         return 'flat, no peak'
-    hit = 'peak in the box' if result.hit else 'peak outside'
+    hit = 'peak inside' if result.hit else 'peak outside'
     return f'{hit}, IoU {result.iou.max():.2f}'
 
 

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
-from mmengine.dataset import pseudo_collate
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.published.chestxray14.boxes import FRAME, Box
+from mlrfnet_mm.datasets.reading.regions import FRAME, Box, box_in_image, in_frame, region_mask
 from mlrfnet_mm.datasets.transforms import read_gray
 from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.files.whole_files import write_text
@@ -26,10 +25,11 @@ from mlrfnet_mm.evaluation.localisation import (
     measures,
     size_terciles,
 )
-from mlrfnet_mm.inference.heatmaps import HeatMapper, box_in_image, to_image
+from mlrfnet_mm.inference.heatmaps import HeatMapper, to_image
 from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.reports.localisation.boxed_images import BoxedImages
+from mlrfnet_mm.reports.localisation.dice import check_apart, dice_curves, dice_table, map_batch
 from mlrfnet_mm.reports.output.tables import Record, Table
 
 SHOWN = (0.1, 0.3, 0.5)  # of THRESHOLDS, in the short table
@@ -62,11 +62,12 @@ class LocalisationReport:
             rows = [record for record in table.records if record['method'] == method]
             columns = {k: v for k, v in table.columns.items() if v not in ('method', 'iobb@0.3')}
             parts.append(Table('', f'{table.title}, {method}', columns, rows, wide=True).text())
+        parts += [dice.text() for dice in self.tables[2:]]
         notes = [textwrap.fill(note, 120) for note in (*table.notes, NOTICE)]
         return '\n'.join([*parts, '', *notes])
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write ``localisation.md``, ``localisation.csv`` and ``localisation_thresholds.csv``."""
+        """Write ``localisation.md``, ``localisation.csv``, and a CSV for each further table."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         page = folder / 'localisation.md'
@@ -86,6 +87,7 @@ def evaluate_localisation(
     replicates: int = 1000,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
+    validation: BoxedImages | None = None,
 ) -> LocalisationReport:
     """Map every box's finding by every method and compare in the image's own pixels.
 
@@ -97,11 +99,13 @@ def evaluate_localisation(
         batch_size: images at a time.
         replicates: of the bootstrap by patient.
         seed: of the bootstrap.
-        progress: called with the number of boxes done since its last call.
+        progress: called with the number of boxes done since its last call; with ``validation``
+            those are done, too, and the source's twice.
+        validation: boxes that choose the threshold of Dice's coefficient; ``None`` has no Dice.
 
     Raises:
         ValueError: see :class:`~mlrfnet_mm.inference.heatmaps.HeatMapper`; a layer that no method
-            has.
+            has; a region that leaves its image; an image that is in validation, too.
     """
     mappers = {
         method: HeatMapper(loaded.model, method, layer if method in CAM_METHODS else None)
@@ -109,14 +113,18 @@ def evaluate_localisation(
     }
     if layer and not any(method in CAM_METHODS for method in methods):
         raise ValueError(f'{", ".join(methods)}: no target layer, got {layer!r}; leave it out')
+    if validation:
+        check_apart(source, validation)
+    framed: list[Box] = []
     results: dict[str, list[Localisation]] = {method: [] for method in methods}
     examples: dict[str, Example] = {}
     for start in range(0, len(source.boxes), batch_size):
         boxes = source.boxes[start : start + batch_size]
         done = _compare(loaded, source, boxes, mappers, seen=set(examples))
         for method in methods:
-            results[method] += [found[method] for found, _ in done]
-        for _, example in done:
+            results[method] += [found[method] for _, found, _ in done]
+        framed += [box for box, _, _ in done]
+        for _, _, example in done:
             if example is not None:
                 examples.setdefault(example.box.finding, example)
         if progress:
@@ -131,7 +139,15 @@ def evaluate_localisation(
         seed=seed,
         date=date.today().isoformat(),
     )
-    tables = _tables(source, results, replicates, seed)
+    tables = _tables(replace(source, boxes=framed), results, replicates, seed)
+    if validation:
+        stamp['dice_validation'] = validation.stamp
+        both = [
+            dice_curves(loaded, part, mappers, batch_size, progress)
+            for part in (validation, source)
+        ]
+        curves = {method: (both[0][method], both[1][method]) for method in methods}
+        tables.append(dice_table(source, validation, curves, replicates, seed))
     return LocalisationReport(stamp, tables, list(examples.values()))
 
 
@@ -141,12 +157,12 @@ def _compare(
     boxes: Sequence[Box],
     mappers: dict[str, HeatMapper],
     seen: set[str],
-) -> list[tuple[dict[str, Localisation], Example | None]]:
-    """Results by method of each box of a batch; an example where the finding is not in ``seen``."""
-    data = pseudo_collate([source.load(box.image) for box in boxes])
-    data = loaded.model.data_preprocessor(data, False)
-    classes = torch.tensor([[loaded.classes.index(box.finding)] for box in boxes])
-    maps = {method: mapper(data['inputs'], classes)[:, 0] for method, mapper in mappers.items()}
+) -> list[tuple[Box, dict[str, Localisation], Example | None]]:
+    """Each box of a batch in ``FRAME``, with its results by method.
+
+    There is an example where the finding is not in ``seen``.
+    """
+    data, classes, maps = map_batch(loaded, source, boxes, mappers)
     with torch.no_grad():
         logits = loaded.model.head(loaded.model.extract_feat(data['inputs']))
     scores = logits.sigmoid().cpu().gather(1, classes)[:, 0].tolist()
@@ -155,7 +171,9 @@ def _compare(
         shape = tuple(sample.ori_shape[:2])
         heats = {method: to_image(m[i], sample.geometry, shape) for method, m in maps.items()}
         target = box_in_image(box, shape)
-        found = {method: localise(heat, target) for method, heat in heats.items()}
+        region = region_mask(box, shape) if box.polygon or box.runs else None
+        found = {method: localise(heat, target, region=region) for method, heat in heats.items()}
+        framed = in_frame(box, shape)
         example = None
         if box.finding not in seen:
             seen.add(box.finding)
@@ -164,8 +182,8 @@ def _compare(
                 m: cv2.resize(h, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
                 for m, h in heats.items()
             }
-            example = Example(box, scores[i], image, small, found)
-        done.append((found, example))
+            example = Example(framed, scores[i], image, small, found)
+        done.append((framed, found, example))
     return done
 
 
@@ -238,9 +256,10 @@ def _short_table(source: BoxedImages, records: list[Record]) -> Table:
     headers |= {f'IoBB > {t:g}': f'iobb@{t:g}' for t in SHOWN}
     notes = [
         'Share of boxes that are found, with nominal 95 % intervals by bootstrap over patients. '
-        'Pointing: the greatest value lies in the box. IoU, IoBB: some detection (a region over '
-        "60/255 or 180/255 of the map's range) meets the box so far; IoBB is the share of the "
-        'detection that lies in the box, so small detections have it easy: see the false '
+        'Pointing: the greatest value lies in the box (in the polygon or mask, where there is '
+        'one); of several boxes in an image only one can have it. IoU, IoBB: some detection (a '
+        "region over 60/255 or 180/255 of the map's range) meets the box so far; IoBB is the share "
+        'of the detection that lies in the box, so small detections have it easy: see the false '
         'positives.',
         "Sizes: the square root of the box's area, as a share of the image's side; terciles of "
         'these boxes.',

@@ -5,29 +5,13 @@ Drawn by one radiologist; all images are in the official test list (Wang et al.,
 
 import csv
 from pathlib import Path
-from typing import NamedTuple
 
 from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
+from mlrfnet_mm.datasets.reading.regions import FRAME, Box
 from mlrfnet_mm.datasets.tables import refuse
 
 BOX_TABLE = 'BBox_List_2017.csv'
-FRAME = 1024  # pixels per side of the images that the boxes were drawn on
 SPELLINGS = {'Infiltrate': 'Infiltration'}
-
-
-class Box(NamedTuple):
-    """A box around a finding; edges in the frame of ``FRAME`` pixels, 0 the image's left and top.
-
-    ``line`` is its line in the table.
-    """
-
-    image: str
-    finding: str
-    x: float
-    y: float
-    width: float
-    height: float
-    line: int
 
 
 def read_boxes(path: str | Path) -> list[Box]:
