@@ -94,28 +94,8 @@ def test(args: argparse.Namespace) -> None:
             print(f'predictions {args.out}')
 
 
-<<<<<<< HEAD
-def use_split(cfg: Config, split: str) -> None:
-    """Test on another split of the same data set.
-
-    Raises:
-        ValueError: a data set without splits.
-    """
-    from mlrfnet_mm.engine.parts import leaf_datasets
-
-    loader = cfg.get('test_dataloader') or {}
-    for dataset in leaf_datasets(loader.get('dataset')):
-        if not isinstance(dataset, dict) or 'split' not in dataset:
-            raise ValueError(f'--split {split}: the test data set has no split to choose')
-        dataset['split'] = split
-
-
 def use_crops(cfg: Config, crop: str) -> None:
-    """Test on ten crops of each image, or two: the pipeline; the model follows.
-=======
-def use_ten_crops(cfg: Config) -> None:
-    """Test on ten crops of each image: the pipeline; the model follows in :func:`average_crops`.
->>>>>>> public
+    """Test on ten crops of each image, or two: the pipeline; see :func:`average_crops`.
 
     Raises:
         ValueError: a pipeline that has no such test.

@@ -94,6 +94,7 @@ def test_votes_against_the_words_of_the_rules():
     assert combine(votes, 3, 'any').tolist() == [0, 1, 1, 1]
     np.testing.assert_allclose(combine(votes, 3, 'share'), votes / 3, rtol=1e-6)
     assert combine(np.array([1]), 1, 'majority').tolist() == [1]  # a consensus
+    assert combine(np.array([1, 2]), 2, 'majority').tolist() == [0, 1]  # half is not more than half
     assert combine(np.array([200]), 255, 'majority').tolist() == [1]  # no overflow of a byte
 
 

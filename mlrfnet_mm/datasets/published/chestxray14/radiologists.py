@@ -121,7 +121,7 @@ class NIHRadiologists(LabeledXrays):
     )
     default_root = 'data/ChestX-ray14'
     root_variable = 'XRAY14_ROOT'
-    url = 'https://cloud.google.com/healthcare-api/docs/resources/public-datasets/nih-chest'
+    url = 'https://doi.org/10.1148/radiol.2019191293'  # and the images from NIH
     splits = SPLITS
 
     def __init__(
