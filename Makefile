@@ -5,7 +5,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The real data set if XRAY14_ROOT names it or data/ChestX-ray14 is there, else the phantom.
 XRAY14 := $(or $(XRAY14_ROOT),$(wildcard data/ChestX-ray14))

@@ -24,11 +24,23 @@ class Evil:
         return (open, (str(self.path), 'w'))
 
 
+LONGEST = [  # files that take half a minute and more, the longest first: one worker runs a file
+    'test_train_test', 'test_zoo_configs', 'test_kills', 'test_mistakes', 'test_ablate',
+    'test_gpu_without_a_gpu', 'test_chexpert_tools', 'test_configs', 'test_channels', 'test_runner',
+    'test_predict', 'test_new', 'test_heatmaps', 'test_pretrained', 'test_ablation_configs',
+]  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """Mark what starts a process as a user does, or reads whole real tables: seconds each."""
+    """Mark what starts a process as a user does, or reads whole real tables: seconds each.
+
+    The longest files come first, so that at the end no worker waits for another.
+    """
     for item in items:
         if {'run', 'real_folder'} & set(getattr(item, 'fixturenames', ())):
             item.add_marker('slow')
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope='session')

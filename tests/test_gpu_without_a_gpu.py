@@ -42,10 +42,19 @@ def pretend(model):
     return model
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('config', networks())
-def test_forward_loss_and_prediction(config, dtype):
-    model = build_model(config)
+def test_forward_loss_and_prediction(config):
+    check(build_model(config), torch.float16)
+
+
+@pytest.mark.parametrize('path', MAIN, ids=lambda p: p.stem)
+def test_the_main_networks_in_bfloat16(path):
+    model = read_config(path).model
+    model.backbone.pop('init_cfg', None)
+    check(build_model(model), torch.bfloat16)
+
+
+def check(model, dtype):
     head = getattr(model.head, 'head', model.head)  # of a head around a head
     head.thr, head.topk = None, 1  # how many are above a threshold is not known
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -129,7 +129,8 @@ def test_every_system_is_listed():
     assert {f'{path.parent.name}/{path.stem}' for path in files} == set(SYSTEMS)
 
 
-@pytest.mark.parametrize('name', SYSTEMS)
+# The recipe for rare findings has the network of the one before it.
+@pytest.mark.parametrize('name', [name for name in SYSTEMS if not name.endswith('_rare')])
 def test_golden_size(name):
     golden = SYSTEMS[name]
     model = build_model(model_config(name), golden.small).eval()

@@ -19,7 +19,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser = new_parser(
         prog,
         'Parameters, multiply-adds, FLOPs and time per image: of one network by parts, or of\n'
-        'several (CONFIG: or a table of configs/ablations), measured in turn in one run.',
+        'several (CONFIG: or a table, as for mlrfnet ablate), measured in turn in one run.',
     )
     add(parser, 'config', nargs='+')
     add(parser, '--size', "<the config's>")

@@ -55,7 +55,8 @@ def train(tmp_path, phantom, wrap, as_object, workers=1, sampler=IN_ORDER, pipel
     elif as_object and wrap != 'none':
         data = DATASETS.build(data)
     keep = Keep()
-    runner = small_runner(tmp_path, randomness=dict(seed=7))
+    findings = dict(head=dict(num_classes=14))
+    runner = small_runner(tmp_path, randomness=dict(seed=7), model=findings)
     runner._train_dataloader = dict(
         batch_size=4,
         num_workers=workers,

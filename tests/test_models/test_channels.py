@@ -77,7 +77,7 @@ def test_every_config_has_its_size_in_one_place(path):
     text = path.read_text()
     assert 'crop_size' not in text or 'image_size = dict(scale' in text
     cfg = read_config(path)
-    if path.parent.name == 'zoo':  # a system's own size, the same for all loaders
+    if path.parent.name in ('zoo', 'recipes'):  # its own size, the same for all loaders
         assert len(set(sizes(cfg))) == 1
     else:
         assert set(sizes(cfg)) == {(72, 64) if 'phantom' in path.name else (256, 224)}

@@ -138,6 +138,6 @@ def test_a_shipped_table_by_its_name(tmp_path, monkeypatch):
     plan = build_plan('table9')
     assert [row.name for row in plan.rows] == ['base', 'no_mrfc', 'no_eca', 'no_eca_no_mrfc']
     with pytest.raises(
-        FileNotFoundError, match=r'no table8/table.json.*shipped: backbones, .*table9'
+        FileNotFoundError, match=r'no table7/table.json.*shipped: backbones, .*table9'
     ):
-        build_plan('table8')
+        build_plan('table7')
