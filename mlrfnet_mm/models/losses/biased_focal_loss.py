@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlrfnet_mm.models.losses.reduction import EntryLoss
+from mlrfnet_mm.models.losses.reduction import EntryLoss, comparable
 from mlrfnet_mm.registry import MODELS
 
 
@@ -45,13 +45,7 @@ def biased_focal_loss(
     Raises:
         ValueError: shapes that differ.
     """
-    if logits.shape != target.shape:
-        raise ValueError(
-            f'logits and target differ in shape: {tuple(logits.shape)} and {tuple(target.shape)}'
-        )
-    if logits.dtype in (torch.half, torch.bfloat16):
-        logits = logits.float()
-    target = target.to(logits.dtype)
+    logits, target = comparable(logits, target)
     known = ~target.isnan()
     y = torch.where(known, target, 0.0)
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlrfnet_mm.models.losses.class_counts import read_counts
-from mlrfnet_mm.models.losses.reduction import EntryLoss
+from mlrfnet_mm.models.losses.reduction import EntryLoss, comparable
 from mlrfnet_mm.registry import MODELS
 
 
@@ -61,13 +61,7 @@ def ldam_loss(logits: Tensor, target: Tensor, margins: Tensor, scale: float = 1.
     Raises:
         ValueError: shapes that differ.
     """
-    if logits.shape != target.shape:
-        raise ValueError(
-            f'logits and target differ in shape: {tuple(logits.shape)} and {tuple(target.shape)}'
-        )
-    if logits.dtype in (torch.half, torch.bfloat16):
-        logits = logits.float()
-    target = target.to(logits.dtype)
+    logits, target = comparable(logits, target)
     known = ~target.isnan()
     y = torch.where(known, target, 0.0)
     z = scale * (logits - y * margins.to(logits))

@@ -7,7 +7,7 @@ uncertain labels out of the loss; mmpretrain's losses would turn one NaN into a 
 import torch
 from torch import Tensor, nn
 
-from mlrfnet_mm.models.losses.reduction import EntryLoss
+from mlrfnet_mm.models.losses.reduction import EntryLoss, comparable
 from mlrfnet_mm.registry import MODELS
 
 
@@ -39,13 +39,7 @@ class MaskedLoss(EntryLoss):
 
     def entries(self, logits: Tensor, target: Tensor) -> Tensor:
         """Losses of the wrapped loss, (N, K), 0 where unknown."""
-        if logits.shape != target.shape:
-            raise ValueError(
-                f'logits and target differ in shape: {tuple(logits.shape)} and '
-                f'{tuple(target.shape)}'
-            )
-        if logits.dtype in (torch.half, torch.bfloat16):
-            logits = logits.float()
+        logits, target = comparable(logits, target)
         known = ~target.isnan()
         # Logits are masked, too: 0 times the infinite slope of some loss would be NaN.
         entries = torch.where(known, logits, 0.0), torch.where(known, target, 0.0)

@@ -1,8 +1,24 @@
 """One meaning of a reduced loss for all losses of this project."""
 
+import torch
 from torch import Tensor, nn
 
 REDUCTIONS = ('none', 'mean', 'sum')
+
+
+def comparable(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and target (N, K) in one type, single precision or better.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
+    if logits.shape != target.shape:
+        raise ValueError(
+            f'logits and target differ in shape: {tuple(logits.shape)} and {tuple(target.shape)}'
+        )
+    if logits.dtype in (torch.half, torch.bfloat16):
+        logits = logits.float()
+    return logits, target.to(logits.dtype)
 
 
 def weigh_and_reduce(

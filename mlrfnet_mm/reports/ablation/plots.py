@@ -41,12 +41,12 @@ def plot_forest(rows: Sequence[RowResult], title: str, stem: Path) -> list[Path]
     right.axvline(0, color=RED, linewidth=1, linestyle='--')
     left.set_yticks(range(len(rows)), [result.row.label for result in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_xlabel('mean AUC, nominal 95 % interval; gray: each seed')
-    right.set_xlabel(f'difference to “{rows[0].row.label}”, nominal 95 % interval (paired)')
+    left.set_xlabel('mean AUC; gray: each seed')
+    right.set_xlabel('paired difference to the first row')
     for axes in (left, right):
         axes.grid(axis='x', alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(f'{title}\nnominal 95 % intervals', fontsize=11)
     return save(figure, stem)
 
 

@@ -4,7 +4,6 @@ Lian et al., "A Structure-Aware Relation Network for Thoracic Diseases Detection
 IEEE Transactions on Medical Imaging 2021. https://github.com/Deepwise-AILab/ChestX-Det-Dataset
 """
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +37,8 @@ class ChestXDet(LabeledXrays):
         data_root: the folder; ``~`` is expanded. ``None`` takes the environment variable
             ``CHESTX_DET_ROOT`` and, if that is not set, ``data/ChestX-Det``.
         split: ``'all'``, ``'train'``, ``'val'`` or ``'test'``.
-        pipeline: transforms, or their configs in mmpretrain's registry.
-        prepared: folder of a prepared store, ``None`` (find it) or ``False``; see `XrayDataset`.
-            With a store the images themselves may be absent.
-        test_mode: as in mmengine.
-        indices: the first so many images, or the images to keep, as in mmengine.
-        lazy_init: read nothing before the first use.
-        serialize_data: keep the items in one array that all workers share.
-        shuffle_labels: seed of a control that must fail; see `XrayDataset`.
+        **options: ``pipeline``, ``prepared``, ``test_mode`` and the others of `XrayDataset`; with a
+            prepared store the images themselves may be absent.
 
     Raises:
         FileNotFoundError: for a missing folder, file or image.
@@ -58,29 +51,8 @@ class ChestXDet(LabeledXrays):
     root_variable = 'CHESTX_DET_ROOT'
     url = 'https://github.com/Deepwise-AILab/ChestX-Det-Dataset'
 
-    def __init__(
-        self,
-        data_root: str | None = None,
-        split: str = WHOLE,
-        pipeline: Sequence[dict | Callable] = (),
-        prepared: str | bool | None = None,
-        test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        lazy_init: bool = False,
-        serialize_data: bool = True,
-        shuffle_labels: int | None = None,
-    ) -> None:
-        super().__init__(
-            data_root,
-            dict(protocol='published', split=split),
-            pipeline=pipeline,
-            prepared=prepared,
-            test_mode=test_mode,
-            indices=indices,
-            lazy_init=lazy_init,
-            serialize_data=serialize_data,
-            shuffle_labels=shuffle_labels,
-        )
+    def __init__(self, data_root: str | None = None, split: str = WHOLE, **options: Any) -> None:
+        super().__init__(data_root, dict(protocol='published', split=split), **options)
 
     def _read(self, root: Path) -> list[dict[str, Any]]:
         split = self._metainfo['split']

@@ -6,7 +6,6 @@ https://doi.org/10.1148/radiol.2019191293, the table at
 https://cloud.google.com/healthcare-api/docs/resources/public-datasets/nih-chest
 """
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,14 +101,8 @@ class NIHRadiologists(LabeledXrays):
         data_root: the folder; ``~`` is expanded. ``None`` takes the environment variable
             ``XRAY14_ROOT`` and, if that is not set, ``data/ChestX-ray14``.
         split: ``'val'`` or ``'test'``.
-        pipeline: transforms, or their configs in mmpretrain's registry.
-        prepared: folder of a prepared store, ``None`` (find it) or ``False``; see `XrayDataset`.
-            With a store the images themselves may be absent.
-        test_mode: as in mmengine.
-        indices: the first so many images, or the images to keep, as in mmengine.
-        lazy_init: read nothing before the first use.
-        serialize_data: keep the items in one array that all workers share.
-        shuffle_labels: seed of a control that must fail; see `XrayDataset`.
+        **options: ``pipeline``, ``prepared``, ``test_mode`` and the others of `XrayDataset`; with a
+            prepared store the images themselves may be absent.
 
     Raises:
         FileNotFoundError: for a missing folder, table or image.
@@ -124,29 +117,8 @@ class NIHRadiologists(LabeledXrays):
     url = 'https://doi.org/10.1148/radiol.2019191293'  # and the images from NIH
     splits = SPLITS
 
-    def __init__(
-        self,
-        data_root: str | None = None,
-        split: str = 'test',
-        pipeline: Sequence[dict | Callable] = (),
-        prepared: str | bool | None = None,
-        test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        lazy_init: bool = False,
-        serialize_data: bool = True,
-        shuffle_labels: int | None = None,
-    ) -> None:
-        super().__init__(
-            data_root,
-            dict(protocol='official', split=split),
-            pipeline=pipeline,
-            prepared=prepared,
-            test_mode=test_mode,
-            indices=indices,
-            lazy_init=lazy_init,
-            serialize_data=serialize_data,
-            shuffle_labels=shuffle_labels,
-        )
+    def __init__(self, data_root: str | None = None, split: str = 'test', **options: Any) -> None:
+        super().__init__(data_root, dict(protocol='official', split=split), **options)
 
     def _read(self, root: Path) -> list[dict[str, Any]]:
         path = table_file(root, TABLE)

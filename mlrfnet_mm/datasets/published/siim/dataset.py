@@ -3,7 +3,6 @@
 https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation
 """
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +40,8 @@ class SIIMPneumothorax(LabeledXrays):
         data_root: the folder; ``~`` is expanded. ``None`` takes the environment variable
             ``SIIM_PNEUMOTHORAX_ROOT`` and, if that is not set, ``data/SIIM-Pneumothorax``.
         split: ``'all'``, ``'train'``, ``'val'`` or ``'test'``.
-        pipeline: transforms, or their configs in mmpretrain's registry.
-        prepared: folder of a prepared store, ``None`` (find it) or ``False``; see `XrayDataset`.
-            With a store the images themselves may be absent.
-        test_mode: as in mmengine.
-        indices: the first so many images, or the images to keep, as in mmengine.
-        lazy_init: read nothing before the first use.
-        serialize_data: keep the items in one array that all workers share.
-        shuffle_labels: seed of a control that must fail; see `XrayDataset`.
+        **options: ``pipeline``, ``prepared``, ``test_mode`` and the others of `XrayDataset`; with a
+            prepared store the images themselves may be absent.
 
     Raises:
         FileNotFoundError: for a missing folder, table or image.
@@ -60,29 +53,8 @@ class SIIMPneumothorax(LabeledXrays):
     root_variable = 'SIIM_PNEUMOTHORAX_ROOT'
     url = 'https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation'
 
-    def __init__(
-        self,
-        data_root: str | None = None,
-        split: str = WHOLE,
-        pipeline: Sequence[dict | Callable] = (),
-        prepared: str | bool | None = None,
-        test_mode: bool = False,
-        indices: int | Sequence[int] | None = None,
-        lazy_init: bool = False,
-        serialize_data: bool = True,
-        shuffle_labels: int | None = None,
-    ) -> None:
-        super().__init__(
-            data_root,
-            dict(protocol='image-hash', split=split),
-            pipeline=pipeline,
-            prepared=prepared,
-            test_mode=test_mode,
-            indices=indices,
-            lazy_init=lazy_init,
-            serialize_data=serialize_data,
-            shuffle_labels=shuffle_labels,
-        )
+    def __init__(self, data_root: str | None = None, split: str = WHOLE, **options: Any) -> None:
+        super().__init__(data_root, dict(protocol='image-hash', split=split), **options)
 
     def _read(self, root: Path) -> list[dict[str, Any]]:
         table = table_file(root, TABLE)
