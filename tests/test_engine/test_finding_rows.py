@@ -131,7 +131,7 @@ def test_a_training_takes_over_what_it_can(source, tmp_path):
 
 
 def test_a_test_takes_the_weights_as_they_are(source, tmp_path):
-    """By its own names only: a test on other findings is ``mlrfnet test --data``."""
+    """By its own names only: a test on other findings is ``mlrfnet test --on``."""
     runner = small_runner(tmp_path, **OTHER, **{'model.head.num_classes': 3}, load_from=source)
     with pytest.raises(RuntimeError, match='does not fit the model of the config'):
         runner.test()
