@@ -22,7 +22,7 @@ from torch import distributed as dist
 from mlrfnet_mm import config_file
 from mlrfnet_mm.datasets.published.labeled_xrays import WHOLE
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
-from mlrfnet_mm.engine.parts import leaf_datasets, part_class, set_image_size
+from mlrfnet_mm.engine.parts import leaf_datasets, part_class, put_settings, set_image_size
 
 # What a runner reads: its own arguments, and the keys that it looks up in the whole config.
 RUNNER_KEYS = {
@@ -86,11 +86,8 @@ def read_with_options(name: str | Path, options: Sequence[str]) -> Config:
     cfg = read_config(name)
     settings = parse_options(options)
     check_keys(cfg, settings, str(name))
-    if isinstance(settings.get('image_size'), dict) and not isinstance(cfg.get('image_size'), dict):
-        cfg.image_size = {}  # a dict is not merged into a number
     with naming(f'--cfg-options {" ".join(options)}'):
-        cfg.merge_from_dict(settings)
-    set_image_size(cfg, override=any(key.split('.')[0] == 'image_size' for key in settings))
+        put_settings(cfg, settings)
     return cfg
 
 

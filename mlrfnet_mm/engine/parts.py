@@ -78,6 +78,18 @@ def set_image_size(cfg: Config, override: bool = False) -> None:
                     step.update({k: v for k, v in size.items() if override or k not in step})
 
 
+def put_settings(cfg: Config, settings: Mapping[str, Any]) -> None:
+    """Put settings, as ``--cfg-options`` give them, over a config; ``image_size`` goes to loaders.
+
+    Raises:
+        ValueError: another form of ``image_size``; what does not fit is of any kind.
+    """
+    if isinstance(settings.get('image_size'), dict) and not isinstance(cfg.get('image_size'), dict):
+        cfg.image_size = {}  # a dict is not merged into a number
+    cfg.merge_from_dict(dict(settings))
+    set_image_size(cfg, override=any(key.split('.')[0] == 'image_size' for key in settings))
+
+
 def crop_size(cfg: Config) -> int:
     """Side of the image that the network sees, as the test pipeline says; 224 if it does not."""
     loader = cfg.get('test_dataloader') or cfg.get('train_dataloader') or {}

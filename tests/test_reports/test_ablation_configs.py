@@ -224,3 +224,16 @@ def test_a_row_that_the_description_forgets_is_named(tmp_path):
 def test_an_option_may_drop_all_weights_and_not_name_others():
     with pytest.raises(ValueError, match='sets what row'):
         build_plan(ROOT / 'configs/ablations/table10', None, ['model.backbone.init_cfg=Kaiming'])
+
+
+@pytest.mark.parametrize('size', ['dict(scale=144,crop_size=128)', '128'])
+def test_every_row_gets_the_image_size_of_the_command_line(size):
+    plan = build_plan(ROOT / 'configs/ablations/lite0_heads', None, [f'image_size={size}'])
+    crops = {
+        step.crop_size
+        for row in plan.rows
+        for part in ('train', 'val', 'test')
+        for step in row.config[f'{part}_dataloader'].dataset.pipeline
+        if 'crop_size' in step
+    }
+    assert crops == {128}

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mlrfnet_mm import config_file
 from mlrfnet_mm.engine.config_keys import differences, flatten
 from mlrfnet_mm.engine.launch import check_keys, check_validation_data, parse_options, read_config
-from mlrfnet_mm.engine.parts import set_image_size
+from mlrfnet_mm.engine.parts import put_settings, set_image_size
 from mlrfnet_mm.reports.ablation.description import (
     BASE,
     RowDescription,
@@ -88,7 +88,6 @@ def build_plan(
         changed = {*differences(config, plain), *row.settings}
         _check_kept(row.name, changed, settings)
         _merge(config, settings, row.name)
-        set_image_size(config, override=any(k.split('.')[0] == 'image_size' for k in settings))
         check_validation_data(config)
         value = next(iter(row.settings.values()), ())
         value = value if isinstance(value, tuple) else (value,)
@@ -144,7 +143,7 @@ def _merge(config: Config, settings: Mapping[str, Any], name: str) -> None:
         ValueError: they do not fit it.
     """
     try:
-        config.merge_from_dict(dict(settings))
+        put_settings(config, settings)
     except (KeyError, TypeError, IndexError, AssertionError) as error:
         raise ValueError(f'row {name!r}: --cfg-options do not fit its config: {error}') from error
 
