@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet ensemble') -> N
     """Load, average, print, write."""
     args = make_parser(prog).parse_args(argv)
     from mlrfnet_mm.evaluation import Predictions, mean_defined, roc_auc
-    from mlrfnet_mm.evaluation.ensemble import average
+    from mlrfnet_mm.evaluation.files.ensemble import average
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
 
     def mean_auc(predictions: Predictions) -> float:

@@ -38,7 +38,7 @@ def draw(args: argparse.Namespace) -> list[Path]:
     """Draw the figure that is asked for."""
     from mlrfnet_mm.evaluation import Calibration
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
-    from mlrfnet_mm.reports.curves import plot_curves
+    from mlrfnet_mm.reports.output.curves import plot_curves
     from mlrfnet_mm.reports.output.progress import progress_bar
     from mlrfnet_mm.reports.scores.reliability_figure import plot_reliability
     from mlrfnet_mm.reports.scores.roc_figure import plot_areas

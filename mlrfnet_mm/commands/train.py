@@ -51,7 +51,7 @@ def train(args: argparse.Namespace) -> None:
         check_validation_data,
         load_config,
     )
-    from mlrfnet_mm.reports.curves import plot_curves
+    from mlrfnet_mm.reports.output.curves import plot_curves
 
     cfg = load_config(args)
     check_validation_data(cfg)

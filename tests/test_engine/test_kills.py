@@ -15,7 +15,7 @@ import torch
 from builders import EARLY, small_runner
 
 from mlrfnet_mm.engine.checkpoint import latest_checkpoint
-from mlrfnet_mm.reports.curves import last_course, read_scalars
+from mlrfnet_mm.reports.output.curves import last_course, read_scalars
 
 pytestmark = pytest.mark.slow
 

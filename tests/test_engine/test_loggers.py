@@ -6,7 +6,7 @@ from conftest import ROOT
 from mmengine.registry import VISBACKENDS
 
 from mlrfnet_mm.engine.launch import read_config
-from mlrfnet_mm.reports.curves import last_course, read_scalars
+from mlrfnet_mm.reports.output.curves import last_course, read_scalars
 
 pytestmark = pytest.mark.slow
 

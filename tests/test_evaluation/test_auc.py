@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.evaluation import auc_table, mean_defined, roc_auc
-from mlrfnet_mm.evaluation.studies import side_by_side
+from mlrfnet_mm.evaluation.files.studies import side_by_side
 from mlrfnet_mm.reports.output.tables import Table
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.evaluation.ensemble import average, mean_scores
+from mlrfnet_mm.evaluation.files.ensemble import average, mean_scores
 from mlrfnet_mm.evaluation.files.pairing import check_validation, load_predictions
 
 

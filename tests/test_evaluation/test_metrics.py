@@ -6,6 +6,7 @@ from mmpretrain.structures import DataSample
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.evaluation.files.pairing import load_predictions
 from mlrfnet_mm.evaluation.metrics import MeanLoss, MultiLabelAUC
 
 META = dict(
@@ -51,6 +52,23 @@ def test_keys_and_values(tmp_path):
     assert saved.patients[7] == '2'
     assert saved.classes.tolist() == list(META['classes'])
     assert saved.stamp == 'ChestX-ray14 official/test'
+
+
+def test_sex_and_age_are_saved_where_they_are_known(tmp_path):
+    samples = make_samples(6)
+    samples[1] |= dict(sex='F', age=63)
+    samples[4] |= dict(sex='M', age=0.5)
+    evaluate(MultiLabelAUC(out=str(tmp_path / 'p.npz')), samples)
+    saved = load_predictions(tmp_path / 'p.npz')
+    assert saved.sexes.tolist() == ['', 'F', '', '', 'M', '']
+    np.testing.assert_array_equal(saved.ages, [np.nan, 63, np.nan, np.nan, 0.5, np.nan])
+    kept = saved.rows(np.array([4, 1]))
+    assert kept.sexes.tolist() == ['M', 'F'] and kept.ages.tolist() == [0.5, 63]
+    assert kept.views is None
+
+    evaluate(MultiLabelAUC(out=str(tmp_path / 'q.npz')), make_samples(4))
+    assert Predictions.load(tmp_path / 'q.npz').sexes is None
+    assert Predictions.load(tmp_path / 'q.npz').ages is None
 
 
 def test_an_image_evaluated_twice_is_an_error():

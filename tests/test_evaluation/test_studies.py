@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.evaluation import Predictions
 from mlrfnet_mm.evaluation.files.pairing import aligned, load_predictions
+from mlrfnet_mm.evaluation.files.studies import pool_studies
 from mlrfnet_mm.evaluation.metrics import StudyAUC
-from mlrfnet_mm.evaluation.studies import pool_studies
 from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
 CLASSES = ('No Finding', 'Edema', 'Fracture', 'Atelectasis', 'Pneumonia')

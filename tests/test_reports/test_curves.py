@@ -3,7 +3,7 @@ import json
 import pytest
 from builders import write_log
 
-from mlrfnet_mm.reports.curves import last_course, plot_curves
+from mlrfnet_mm.reports.output.curves import last_course, plot_curves
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """Which prediction files may be used together; the others are refused with the reason."""
 
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.evaluation.files.predictions import ROWS
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError, BadZipFile, zlib.error)
 # Splits that are for the test alone, as the end of a stamp.
@@ -35,7 +35,7 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
         ) from error
     _check_kinds(path, predictions)
     images, n = predictions.images, len(predictions.images)
-    by_image = [predictions.patients, predictions.studies, predictions.views]
+    by_image = [getattr(predictions, name) for name in ROWS]
     shapes = [predictions.scores.shape, predictions.labels.shape]
     fits = all(len(part) == n for part in by_image if part is not None)
     if shapes != [(n, len(predictions.classes))] * 2 or not fits:
@@ -61,8 +61,8 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
 
 def _check_kinds(path: str | Path, predictions: Predictions) -> None:
     """Raise a ValueError that names the first array of another kind or number of axes."""
-    axes = dict(scores=2, labels=2, images=1, patients=1, classes=1, studies=1, views=1, scored=1)
-    kinds = dict(scores='f', labels='fiub', classes='U', scored='U')
+    axes = dict.fromkeys((*ROWS, 'classes', 'scored'), 1) | dict(scores=2, labels=2)
+    kinds = dict(scores='f', labels='fiub', classes='U', scored='U', sexes='U', ages='f')
     for name, ndim in axes.items():
         values = getattr(predictions, name)
         if values is None:
@@ -129,18 +129,15 @@ def aligned(first: Predictions, second: Predictions) -> Predictions:
             f'images differ: {second.images[extra[0]]} is in the second file only '
             f'({len(extra):,} are)'
         )
-    order = [place[image] for image in first.images.tolist()]
-    names = ('scores', 'labels', 'patients', 'studies', 'views')
-    parts = {name: getattr(second, name) for name in names}
-    arrays = {name: part[order] for name, part in parts.items() if part is not None}
-    moved = first.patients.astype(str) != arrays['patients'].astype(str)
+    second = second.rows(np.array([place[image] for image in first.images.tolist()]))
+    moved = first.patients.astype(str) != second.patients.astype(str)
     if moved.any():
         i = np.flatnonzero(moved)[0]
         raise ValueError(
             f'patients differ: image {first.images[i]} is of patient {first.patients[i]} in the '
-            f'first file and {arrays["patients"][i]} in the second'
+            f'first file and {second.patients[i]} in the second'
         )
-    a, b = first.labels, arrays['labels']
+    a, b = first.labels, second.labels
     unequal = ~((a == b) | (np.isnan(a) & np.isnan(b)))
     if unequal.any():
         i, k = np.argwhere(unequal)[0]
@@ -148,7 +145,7 @@ def aligned(first: Predictions, second: Predictions) -> Predictions:
             f'labels differ: {first.classes[k]} of image {first.images[i]} is {a[i, k]:g} in the '
             f'first file and {b[i, k]:g} in the second'
         )
-    return replace(second, images=first.images, **arrays)
+    return second
 
 
 def check_validation(test: Predictions, val: Predictions) -> int:

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from mlrfnet_mm.evaluation.files.studies import pool_studies
 from mlrfnet_mm.evaluation.files.whole_files import replacing
-from mlrfnet_mm.evaluation.studies import pool_studies
+
+# The arrays with one entry per image.
+ROWS = ('scores', 'labels', 'images', 'patients', 'studies', 'views', 'sexes', 'ages')
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Predictions:
         stamp: what was evaluated, as ``'ChestX-ray14 official/test'``.
         studies: (N,) study of each image; ``None`` if the data set has none.
         views: (N,) view of each image, as ``'Frontal'``; ``None`` if not known.
+        sexes: (N,) of the patients, as ``'F'``; empty strings and ``None`` are not known.
+        ages: (N,) float, years at the time of the image; NaN and ``None`` are not known.
         scored: names of the classes that means are taken over; ``None`` for all.
         unit: what a row is, ``'image'`` or ``'study'``.
         checkpoint: first digits of its SHA-256; ``''`` if not recorded.
@@ -36,6 +41,8 @@ class Predictions:
     stamp: str
     studies: np.ndarray | None = None
     views: np.ndarray | None = None
+    sexes: np.ndarray | None = None
+    ages: np.ndarray | None = None
     scored: np.ndarray | None = None
     unit: str = 'image'
     checkpoint: str = ''
@@ -64,6 +71,8 @@ class Predictions:
             patients=self.patients[first],
             studies=None,
             views=None,
+            sexes=None if self.sexes is None else self.sexes[first],
+            ages=None if self.ages is None else self.ages[first],
             unit='study',
         )
 
@@ -75,9 +84,15 @@ class Predictions:
         """
         if self.views is None:
             raise ValueError(f'{self.stamp}: the images have no view, frontal ones are not known')
-        kept = self.views == 'Frontal'
-        names = ('scores', 'labels', 'images', 'patients', 'studies', 'views')
-        arrays = {name: getattr(self, name) for name in names}
+        return self.rows(self.views == 'Frontal')
+
+    def rows(self, kept: np.ndarray) -> 'Predictions':
+        """These rows alone.
+
+        Args:
+            kept: (N,) bool, or numbers of rows in the order wanted.
+        """
+        arrays = {name: getattr(self, name) for name in ROWS}
         return replace(self, **{k: v[kept] for k, v in arrays.items() if v is not None})
 
     def save(self, path: str | Path) -> None:

@@ -11,7 +11,7 @@ from mmpretrain.structures import label_to_onehot
 
 from mlrfnet_mm.evaluation.areas.auc import auc_table, mean_defined, roc_auc
 from mlrfnet_mm.evaluation.files.predictions import Predictions
-from mlrfnet_mm.evaluation.studies import side_by_side
+from mlrfnet_mm.evaluation.files.studies import side_by_side
 from mlrfnet_mm.registry import METRICS
 
 
@@ -46,7 +46,7 @@ class MultiLabelAUC(BaseMetric):
         self.checkpoint = checkpoint
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
-        """Keep score (K,), label (K,), path, and what is known of each sample's origin."""
+        """Keep score (K,), label (K,), path, and what is known of each sample and its patient."""
         for sample in data_samples:
             path, scores = sample['img_path'], sample['pred_score']
             labels = sample.get('gt_score')
@@ -61,6 +61,8 @@ class MultiLabelAUC(BaseMetric):
                     str(sample.get('patient_id', '')),
                     sample.get('study_id', ''),
                     sample.get('view', ''),
+                    str(sample.get('sex', '')),
+                    sample.get('age'),
                 )
             )
 
@@ -74,7 +76,8 @@ class MultiLabelAUC(BaseMetric):
     def _gather(self, results: list) -> Predictions:
         """Put the samples of all processes together."""
         meta = self.dataset_meta or {}
-        scores, labels, paths, images, patients, studies, views = zip(*results, strict=True)
+        columns = zip(*results, strict=True)
+        scores, labels, paths, images, patients, studies, views, sexes, ages = columns
         path, count = Counter(paths).most_common(1)[0]
         if count > 1:
             raise ValueError(
@@ -89,6 +92,8 @@ class MultiLabelAUC(BaseMetric):
             stamp='{dataset} {protocol}/{split}'.format_map(defaultdict(lambda: '?', meta)),
             studies=np.array(studies) if all(studies) else None,
             views=np.array(views) if all(views) else None,
+            sexes=np.array(sexes) if any(sexes) else None,
+            ages=_years(ages),
             scored=np.array(meta['scored']) if 'scored' in meta else None,
             checkpoint=self.checkpoint,
         )
@@ -102,6 +107,12 @@ class MultiLabelAUC(BaseMetric):
         return dict(mean=mean_defined(aucs)) | dict(
             zip(predictions.classes.tolist(), aucs.tolist(), strict=True)
         )
+
+
+def _years(ages: Sequence[float | None]) -> np.ndarray | None:
+    """(N,) float with NaN where an age is not known; ``None`` if none is."""
+    years = np.array([np.nan if age is None else age for age in ages], float)
+    return None if np.isnan(years).all() else years
 
 
 @METRICS.register_module()

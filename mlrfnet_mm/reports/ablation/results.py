@@ -31,7 +31,7 @@ from mlrfnet_mm.evaluation import (
 from mlrfnet_mm.evaluation.files.pairing import aligned, load_predictions
 from mlrfnet_mm.reports.ablation.plan import Plan, Row
 from mlrfnet_mm.reports.ablation.runs import Run, finished, make_run
-from mlrfnet_mm.reports.curves import last_course, read_scalars, training_losses
+from mlrfnet_mm.reports.output.curves import last_course, read_scalars, training_losses
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mlrfnet_mm.engine.launch import RUNNER_KEYS, read_config
 from mlrfnet_mm.engine.parts import is_part, leaf_datasets
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
-from mlrfnet_mm.reports.curves import plot_curves
+from mlrfnet_mm.reports.output.curves import plot_curves
 from mlrfnet_mm.reports.output.page import Absent, Picture, Section
 from mlrfnet_mm.reports.output.tables import Record, Table
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run, test_command, two_checkpoints
