@@ -42,7 +42,14 @@ phantom: $(VENV)/.done
 
 $(VENV)/.done: EXTRAS := openmmlab,dev
 $(VENV)-onedl/.done: EXTRAS := onedl,dev,other-projects
-$(VENV)/.done $(VENV)-onedl/.done: setup.py constraints.txt
+$(VENV)/.done $(VENV)-onedl/.done: $(VENV)-torch/.done setup.py constraints.txt
 	$(PYTHON) -m venv $(@D)
+	cd $(@D)/lib/python*/site-packages && echo ../../../../$(VENV)-torch/lib/python*/site-packages > torch.pth
 	$(@D)/bin/pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+# PyTorch takes gigabytes: both environments look for it here.
+$(VENV)-torch/.done: constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q -c constraints.txt torch torchvision
 	@touch $@

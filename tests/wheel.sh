@@ -28,7 +28,13 @@ try() {
     "$venv/bin/python" -m venv --without-pip env
     site=$(env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     # a path in a .pth file is searched, but .pth files there (the editable install's) are not read
-    "$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/stack.pth"
+    "$venv/bin/python" - > "$site/stack.pth" <<'PY'
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+print(sysconfig.get_path('purelib'))
+print(Path(find_spec('torch').origin).parents[1])
+PY
     "$venv/bin/pip" --python env/bin/python install -q --no-deps "$wheel"
     # what the wheel asks for is what the stack has: nothing would be installed but nothing missing
     "$venv/bin/pip" --python env/bin/python install -q --no-index --dry-run "$wheel[$extra]"
