@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 
 from mlrfnet_mm.datasets.store.preparation import prepare_store
-from mlrfnet_mm.datasets.transforms import fit, read_gray
 from mlrfnet_mm.reports.audit.images.hashes import (
     ALIGNED,
     BYTES,
@@ -29,6 +28,8 @@ from mlrfnet_mm.reports.audit.images.hashes import (
 )
 from mlrfnet_mm.reports.audit.images.pictures import judge_orientation, orientations, standardize
 from mlrfnet_mm.reports.audit.images.scan import SIZE, THUMBNAIL, scan
+from mlrfnet_mm.xrays.geometry import fit
+from mlrfnet_mm.xrays.gray import read_gray
 
 
 def rotate(img: np.ndarray, angle: float) -> np.ndarray:

@@ -24,7 +24,7 @@ from mmengine.fileio.backends import LmdbBackend
 
 from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.datasets.store.store import PreparedStore
-from mlrfnet_mm.datasets.transforms import read_gray
+from mlrfnet_mm.xrays.gray import read_gray
 
 Reader = Callable[[Path, Sequence[int]], int]  # folder, rows → sum of one pixel of each
 

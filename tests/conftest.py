@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope='session')
 def phantom(tmp_path_factory):
     """A small generated data set: 80 patients at 64 x 64."""
-    from mlrfnet_mm.phantom import write_phantom
+    from mlrfnet_mm.datasets.phantom import write_phantom
 
     root = tmp_path_factory.mktemp('phantom') / 'data'
     write_phantom(root, patients=80, size=64, seed=0, workers=1)

@@ -11,9 +11,9 @@ from mmengine.registry import DATASETS
 from mmpretrain.registry import MODELS, TRANSFORMS
 from scipy.stats import kstest, uniform
 
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 from mlrfnet_mm.engine.launch import build_runner, check_keys, read_config
 from mlrfnet_mm.models import build_model
-from mlrfnet_mm.phantom import write_chexpert_phantom
 
 CONFIGS = sorted(
     p for p in (ROOT / 'configs').rglob('*.py') if not {'_base_', 'ablations'} & {*p.parts}

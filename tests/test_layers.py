@@ -6,8 +6,8 @@ import pytest
 from conftest import ROOT
 
 LAYERS = [
-    'registry', 'datasets', 'phantom', 'models', 'evaluation', 'engine', 'inference', 'reports',
-    'commands',
+    'xrays', 'registry', 'datasets', 'models', 'evaluation', 'engine', 'inference',
+    'reports', 'commands',
 ]  # fmt: skip
 
 

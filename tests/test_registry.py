@@ -64,7 +64,7 @@ PARTS_ASKED_FOR = [
     'import mlrfnet_mm.datasets',
     'import mlrfnet_mm.engine',
     'import mlrfnet_mm.inference',
-    'import mlrfnet_mm.phantom',
+    'import mlrfnet_mm.datasets.phantom',
     'import mlrfnet_mm.evaluation.metrics',
     'import mlrfnet_mm.reports.ablation',
     'import mlrfnet_mm.reports.run_page',

@@ -57,7 +57,7 @@ def _each(defaults: Mapping[str, object]) -> str:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet phantom') -> None:
     """Writes the data set, or says that it is there already."""
     args = parse_args(argv, prog)
-    from mlrfnet_mm.phantom import write_chexpert_phantom, write_phantom
+    from mlrfnet_mm.datasets.phantom import write_chexpert_phantom, write_phantom
     from mlrfnet_mm.reports.output.progress import progress_bar
 
     writers = dict(chestxray14=write_phantom, chexpert=write_chexpert_phantom)

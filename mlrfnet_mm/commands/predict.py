@@ -100,9 +100,9 @@ def run(args: argparse.Namespace) -> tuple[Outcome, int]:
     from mmengine.device import get_device
 
     from mlrfnet_mm.inference.inferencer import CXRInferencer
-    from mlrfnet_mm.inference.xray_files import Limits, list_files
     from mlrfnet_mm.reports.output.progress import progress_bar
     from mlrfnet_mm.reports.predictions.predict_files import Options, predict_files
+    from mlrfnet_mm.xrays.files import Limits, list_files
 
     files, passed_over = list_files(args.inputs, args.out_dir)
     if not files:

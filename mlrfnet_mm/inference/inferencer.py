@@ -17,10 +17,11 @@ from mmpretrain.structures import DataSample
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.inference.decisions import Decisions, ranked
-from mlrfnet_mm.inference.heatmaps import HeatMapper, default_method, shrunk, to_image
+from mlrfnet_mm.inference.heatmaps import HeatMapper, default_method
 from mlrfnet_mm.inference.loaded_model import LoadedModel, check_classes, load_model
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
-from mlrfnet_mm.inference.xray_files import LIMITS, Limits, Xray, read_xray
+from mlrfnet_mm.xrays.files import LIMITS, Limits, Xray, read_xray
+from mlrfnet_mm.xrays.heat import shrunk, to_image
 
 Source = str | Path | np.ndarray
 
@@ -103,7 +104,7 @@ class CXRInferencer(BaseInferencer):
         return default_method(self.loaded.model)
 
     def _inputs_to_list(self, inputs: Source | Iterable[Source]) -> list[Source]:
-        """One input or several; folders are for :func:`~.xray_files.list_files`."""
+        """One input or several; folders are for :func:`~mlrfnet_mm.xrays.files.list_files`."""
         return [inputs] if isinstance(inputs, str | Path | np.ndarray) else list(inputs)
 
     def preprocess(self, inputs: list[Source], batch_size: int = 1, **kwargs: Any) -> Iterator:

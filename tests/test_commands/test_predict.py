@@ -22,9 +22,9 @@ from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.decisions import ranked
-from mlrfnet_mm.inference.xray_files import Limits, list_files
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.reports.predictions import predict_files
+from mlrfnet_mm.xrays.files import Limits, list_files
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from public_sets import edit, needs, real, stems, write_image, write_table
 from mlrfnet_mm.datasets import RSNAPneumonia, SIIMPneumothorax
 from mlrfnet_mm.datasets.published.rsna import tables as rsna
 from mlrfnet_mm.datasets.published.siim import tables as siim
-from mlrfnet_mm.datasets.reading.regions import region_mask, runs_of
 from mlrfnet_mm.datasets.tables import hash_split
+from mlrfnet_mm.xrays.regions import region_mask, runs_of
 
 BOXES = [
     'patientId,x,y,width,height,Target',

@@ -9,8 +9,8 @@ from public_sets import needs, real, stems, write_image, write_table
 
 from mlrfnet_mm.datasets import ChestXDet
 from mlrfnet_mm.datasets.published.chestx_det.tables import FILES, FINDINGS, read_file
-from mlrfnet_mm.datasets.reading.regions import Box, around_points, region_mask
 from mlrfnet_mm.datasets.tables import hash_split
+from mlrfnet_mm.xrays.regions import Box, around_points, region_mask
 
 TRIANGLE = [[10, 10], [10, 30], [30, 30]]
 

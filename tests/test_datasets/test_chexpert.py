@@ -10,6 +10,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from mlrfnet_mm.datasets import CheXpert
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 from mlrfnet_mm.datasets.published.chexpert.tables import (
     FINDINGS,
     POSITIVE,
@@ -21,7 +22,6 @@ from mlrfnet_mm.datasets.published.chexpert.tables import (
 )
 from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.datasets.store.sources import SOURCES
-from mlrfnet_mm.phantom import write_chexpert_phantom
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'metadata' / 'CheXpert'
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason='the CheXpert tables are not at hand')

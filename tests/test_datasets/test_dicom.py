@@ -9,8 +9,8 @@ import pytest
 from dicom_files import STUDY, write_dicom
 
 pytest.importorskip('pydicom')
-from mlrfnet_mm.datasets.reading.dicom import read_dicom
-from mlrfnet_mm.inference.xray_files import read_xray
+from mlrfnet_mm.xrays.dicom import read_dicom
+from mlrfnet_mm.xrays.files import read_xray
 
 RAMP = np.linspace(0, 4095, 60 * 50).astype(np.uint16).reshape(60, 50)
 
@@ -265,7 +265,7 @@ def test_a_spacing_beyond_belief_is_left_out(tmp_path):
 def test_a_deflated_file_inflates_to_a_limit(tmp_path, monkeypatch, how):
     import pydicom
 
-    from mlrfnet_mm.datasets.reading import dicom
+    from mlrfnet_mm.xrays import dicom
 
     path = write_dicom(tmp_path / 'x.dcm', RAMP, compress='DeflatedExplicit')
     data = path.read_bytes()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlrfnet_mm.datasets.transforms import LoadXray, read_gray
+from mlrfnet_mm.datasets.transforms import LoadXray
+from mlrfnet_mm.xrays.gray import read_gray
 
 GRAY = (np.random.default_rng(0).random((8, 6)) * 255).astype(np.uint8)
 XRAY = cv2.resize(GRAY, (300, 400), interpolation=cv2.INTER_CUBIC)

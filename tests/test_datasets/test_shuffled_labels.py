@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlrfnet_mm.datasets import ChestXray14, CheXpert
-from mlrfnet_mm.phantom import write_chexpert_phantom
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 
 
 @pytest.fixture(scope='module')

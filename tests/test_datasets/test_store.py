@@ -30,7 +30,8 @@ from mlrfnet_mm.datasets.store.store import (
     PreparedStore,
     store_folder,
 )
-from mlrfnet_mm.datasets.transforms import fit, read_gray
+from mlrfnet_mm.xrays.geometry import fit
+from mlrfnet_mm.xrays.gray import read_gray
 
 SIZE = 40
 

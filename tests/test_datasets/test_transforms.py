@@ -21,13 +21,12 @@ from mlrfnet_mm.datasets.transforms import (
     LoadXray,
     XrayContrast,
     XrayGeometry,
-    fit,
-    loading,
-    read_gray,
 )
 from mlrfnet_mm.datasets.transforms.contrast import contrast_table
 from mlrfnet_mm.datasets.transforms.draws import CONTRAST, GEOMETRY, LABELS, uniforms
-from mlrfnet_mm.datasets.transforms.geometry import Placement, place
+from mlrfnet_mm.xrays import gray
+from mlrfnet_mm.xrays.geometry import Placement, fit, place
+from mlrfnet_mm.xrays.gray import read_gray
 
 SAMPLE = Path(__file__).resolve().parents[2].parent / 'shared/data/ChestX-ray14-sample'
 
@@ -49,8 +48,10 @@ def save(path, array):
 def said(monkeypatch):
     """The warnings of a test, as if its process were new."""
     lines = []
-    monkeypatch.setattr(loading, '_said', set())
-    monkeypatch.setattr(loading, 'print_log', lambda line, logger, level: lines.append(line))
+    monkeypatch.setattr(gray, '_said', set())
+    monkeypatch.setattr(
+        'mmengine.logging.print_log', lambda line, logger, level: lines.append(line)
+    )
     return lines
 
 

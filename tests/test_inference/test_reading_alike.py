@@ -11,10 +11,13 @@ from PIL import Image
 pytest.importorskip('pydicom')
 from mlrfnet_mm.datasets.store.preparation import prepare_store
 from mlrfnet_mm.datasets.store.store import PreparedStore
-from mlrfnet_mm.datasets.transforms import LoadXray, fit, loading, read_gray
+from mlrfnet_mm.datasets.transforms import LoadXray
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
-from mlrfnet_mm.inference.xray_files import read_xray
+from mlrfnet_mm.xrays import gray
+from mlrfnet_mm.xrays.files import read_xray
+from mlrfnet_mm.xrays.geometry import fit
+from mlrfnet_mm.xrays.gray import read_gray
 
 RNG = np.random.default_rng(0)
 TWELVE = cv2.resize(RNG.integers(0, 4096, (9, 8)).astype(np.uint16), (80, 96))
@@ -93,8 +96,10 @@ def test_training_sees_the_window(tmp_path, photometric):
 
 def test_each_note_is_said_once(tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr(loading, '_said', set())
-    monkeypatch.setattr(loading, 'print_log', lambda line, logger, level: lines.append(line))
+    monkeypatch.setattr(gray, '_said', set())
+    monkeypatch.setattr(
+        'mmengine.logging.print_log', lambda line, logger, level: lines.append(line)
+    )
     for name in ('a.dcm', 'b.dcm'):
         read_gray(write_dicom(tmp_path / name, TWELVE))
     assert len(lines) == 1

@@ -14,9 +14,9 @@ from conftest import ROOT
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions, patient_weights
-from mlrfnet_mm.phantom import write_chexpert_phantom
 from mlrfnet_mm.reports.ablation import (
     Settings,
     build_plan,

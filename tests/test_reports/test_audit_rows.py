@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlrfnet_mm.datasets.phantom import write_chexpert_phantom
 from mlrfnet_mm.engine.launch import read_config
-from mlrfnet_mm.phantom import write_chexpert_phantom
 from mlrfnet_mm.reports.audit.rows import _sex, _years, read_splits
 from mlrfnet_mm.reports.audit.splits import count_splits, describe_people, find_common
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mlrfnet_mm.datasets.transforms import fit
 from mlrfnet_mm.reports.audit.images import scan as module
 from mlrfnet_mm.reports.audit.images.scan import HEADER, JOURNAL, RECORD, scan
+from mlrfnet_mm.xrays.geometry import fit
 
 pytest.importorskip('imagehash')
 

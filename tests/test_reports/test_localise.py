@@ -10,7 +10,6 @@ from conftest import ROOT
 from public_sets import write_image, write_table
 
 from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.datasets.transforms import XrayGeometry
 from mlrfnet_mm.engine.cross_dataset import take_test_data, use_split
 from mlrfnet_mm.engine.launch import read_config
@@ -18,6 +17,7 @@ from mlrfnet_mm.evaluation import percentile_interval
 from mlrfnet_mm.evaluation.localisation import THRESHOLDS, Localisation, grouped_means, measures
 from mlrfnet_mm.reports.localisation import localise
 from mlrfnet_mm.reports.localisation.boxed_images import BoxedImages, of_folder, of_split
+from mlrfnet_mm.xrays.regions import Box
 
 
 class Planted:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.evaluation import Calibration
 from mlrfnet_mm.evaluation.localisation import Localisation
 from mlrfnet_mm.inference.decisions import Decisions
-from mlrfnet_mm.inference.xray_files import Xray
 from mlrfnet_mm.reports.localisation import heat_figure
 from mlrfnet_mm.reports.predictions import figures as prediction_figures
+from mlrfnet_mm.xrays.files import Xray
+from mlrfnet_mm.xrays.regions import Box
 
 
 def make_xray(spacing):

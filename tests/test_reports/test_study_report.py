@@ -6,8 +6,8 @@ from dicom_files import write_dicom
 
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.inference.decisions import Decisions
-from mlrfnet_mm.inference.xray_files import list_files, read_xray
 from mlrfnet_mm.reports.predictions.study_page import StudyImage, study_findings, study_page
+from mlrfnet_mm.xrays.files import list_files, read_xray
 
 WINDOW = dict(WindowCenter=2048, WindowWidth=4096)
 RAMP = np.linspace(0, 4095, 70 * 80).astype(np.uint16).reshape(70, 80)

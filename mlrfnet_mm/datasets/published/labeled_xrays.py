@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.datasets.tables import HASH_SPLITS, hash_split, refuse, summary_line
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
+from mlrfnet_mm.xrays.regions import Box
 
 WHOLE = 'all'  # the split of external validation: every image that has labels
 IMAGES = ('.dicom', '.dcm', '.png', '.jpg', '.jpeg')  # as published, or converted under their names

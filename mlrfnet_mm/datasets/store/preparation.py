@@ -33,7 +33,8 @@ from mlrfnet_mm.datasets.store.store import (
     PreparedStore,
     fingerprint,
 )
-from mlrfnet_mm.datasets.transforms import fit, read_gray
+from mlrfnet_mm.xrays.geometry import fit
+from mlrfnet_mm.xrays.gray import read_gray
 
 PART, JOURNAL, LOCK = f'{IMAGES}.part', 'journal', 'lock'
 RECORD = np.dtype([('row', '<i8'), *FILE.descr, ('reason', 'S160')])

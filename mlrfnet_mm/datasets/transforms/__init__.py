@@ -1,8 +1,8 @@
 """Transforms of one-channel X-rays; what mmpretrain has (PackInputs) is borrowed from there."""
 
 from mlrfnet_mm.datasets.transforms.contrast import XrayContrast
-from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry, fit
-from mlrfnet_mm.datasets.transforms.loading import LoadXray, read_gray
+from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry
+from mlrfnet_mm.datasets.transforms.loading import LoadXray
 from mlrfnet_mm.datasets.transforms.other_labels import PackOtherLabels
 from mlrfnet_mm.datasets.transforms.seeded_compose import SeededCompose
 
@@ -12,6 +12,4 @@ __all__ = [
     'SeededCompose',
     'XrayContrast',
     'XrayGeometry',
-    'fit',
-    'read_gray',
 ]

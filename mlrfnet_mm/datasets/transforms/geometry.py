@@ -1,89 +1,16 @@
 """All geometry of a chest X-ray in one transform: resize, crop, flip, rotate, zoom, translate."""
 
-from math import cos, radians, sin
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mlrfnet_mm.datasets.transforms.draws import GEOMETRY, uniforms
-from mlrfnet_mm.datasets.transforms.loading import check_gray
 from mlrfnet_mm.registry import TRANSFORMS
+from mlrfnet_mm.xrays.geometry import Placement, center_crop, fit, from_source, place
+from mlrfnet_mm.xrays.gray import check_gray
 
 CROPS = ('random', 'center', 'two', 'ten')
-
-
-def fit(img: np.ndarray, scale: int) -> np.ndarray:
-    """Resize ``(H, W)`` to ``(scale, scale)``; returns the image itself if it has that size.
-
-    A side that shrinks is averaged over areas, so that nothing aliases; one that grows is
-    interpolated. A prepared store of size ``scale`` holds just this.
-    """
-    height, width = img.shape
-    small = min(width, scale), min(height, scale)
-    if small != (width, height):
-        img = cv2.resize(img, small, interpolation=cv2.INTER_AREA)
-    if small != (scale, scale):
-        img = cv2.resize(img, (scale, scale), interpolation=cv2.INTER_LINEAR)
-    return img
-
-
-class Placement(NamedTuple):
-    """Where a crop lies in the resized image and what is done to it, in this order.
-
-    ``left`` and ``top`` in pixels; ``flip`` left to right; then about the crop's center ``angle``
-    in degrees, clockwise, and ``zoom``; last ``dx`` and ``dy``, pixels to the right and down.
-    """
-
-    left: int
-    top: int
-    flip: bool = False
-    angle: float = 0.0
-    zoom: float = 1.0
-    dx: float = 0.0
-    dy: float = 0.0
-
-    def resamples(self) -> bool:
-        """Whether it is more than a slice and a mirror image."""
-        return self[3:] != (0.0, 1.0, 0.0, 0.0)
-
-    def matrix(self, size: int) -> np.ndarray:
-        """From the resized image to the crop of ``size``: affine, ``(2, 3)``, pixel centers.
-
-        ``(x', y') = m + zoom · R(angle) · F · ((x, y) - (left, top) - m) + (dx, dy)`` with
-        m = (size - 1) / 2 and F = diag(-1, 1) for a flip.
-        """
-        middle = (size - 1) / 2
-        a, b = self.zoom * cos(radians(self.angle)), self.zoom * sin(radians(self.angle))
-        sign = -1.0 if self.flip else 1.0
-        x, y = self.left + middle, self.top + middle
-        return np.array(
-            [
-                [a * sign, -b, middle + self.dx - a * sign * x + b * y],
-                [b * sign, a, middle + self.dy - b * sign * x - a * y],
-            ]
-        )
-
-
-def place(img: np.ndarray, size: int, placement: Placement, pad_val: int = 0) -> np.ndarray:
-    """Return the crop ``(size, size)`` of a resized image, a copy; at most one interpolation.
-
-    Args:
-        img: uint8 ``(S, S)``.
-        size: of the crop.
-        placement: which crop and what is done to it.
-        pad_val: gray level where there is no pixel of the crop to take, as a chain of crop and
-            rotation has it.
-    """
-    left, top = placement.left, placement.top
-    crop = img[top : top + size, left : left + size]
-    if not placement.resamples():
-        return cv2.flip(crop, 1) if placement.flip else crop.copy()
-    # In float32, as OpenCV 5 takes a fifth less time than for uint8, with the same pixels.
-    matrix = placement._replace(left=0, top=0).matrix(size)
-    warped = cv2.warpAffine(crop.astype(np.float32), matrix, (size, size), borderValue=pad_val)
-    return cv2.convertScaleAbs(warped)  # rounds
 
 
 @TRANSFORMS.register_module()
@@ -173,7 +100,7 @@ class XrayGeometry(BaseTransform):
         """Draw the parameters for an item."""
         room = self.scale - self.crop_size
         if not self.random:
-            return Placement(round(room / 2), round(room / 2))
+            return center_crop(self.scale, self.crop_size)
         u = uniforms(results, GEOMETRY, 7)
         at_random = self.crop == 'random'
         shift = self.translate * self.crop_size
@@ -200,12 +127,9 @@ class XrayGeometry(BaseTransform):
     def matrix(self, placement: Placement, source: tuple[int, int]) -> np.ndarray:
         """From the image of shape ``source`` to the output, ``(2, 3)``."""
         matrix = placement.matrix(self.crop_size)
-        height, width = source[:2]
-        if (height, width) != (self.scale, self.scale):
-            ratio = np.array([self.scale / width, self.scale / height])
-            matrix[:, 2] += matrix[:, :2] @ (ratio / 2 - 0.5)  # x -> (x + 1/2) ratio - 1/2
-            matrix[:, :2] *= ratio
-        return matrix
+        if source[:2] == (self.scale, self.scale):
+            return matrix
+        return from_source(matrix, source[:2], self.scale)
 
     def __repr__(self) -> str:
         keys = ('scale', 'crop_size', 'crop', 'flip', 'rotate', 'zoom', 'translate', 'pad_val')

@@ -15,7 +15,8 @@ import torch
 from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
-from mlrfnet_mm.inference.heatmaps.receptive_field import Step, cell_shift, spread
+from mlrfnet_mm.inference.heatmaps.receptive_field import Step, cell_shift
+from mlrfnet_mm.xrays.heat import spread
 
 CAM_METHODS = {
     'gradcam': 'GradCAM',
@@ -189,6 +190,4 @@ def grad_cam(
     model.zero_grad(set_to_none=True)
     size = (inputs.shape[-2], inputs.shape[-1])
     shift = cell_shift(steps, size, level)
-    found = torch.from_numpy(np.asarray(maps, np.float32))
-    moved: np.ndarray = spread(found[:, None], size, shift)[:, 0].numpy()
-    return moved
+    return spread(np.asarray(maps, np.float32), size, shift)

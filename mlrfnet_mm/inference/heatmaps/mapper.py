@@ -1,7 +1,5 @@
 """One call for every kind of heat map."""
 
-import re
-
 import numpy as np
 import torch
 from mmpretrain.models import ImageClassifier
@@ -9,8 +7,9 @@ from torch import Tensor
 
 from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS, grad_cam, package
 from mlrfnet_mm.inference.heatmaps.receptive_field import Step, shrinking_steps
-from mlrfnet_mm.inference.heatmaps.score_maps import combined_map, level_maps
+from mlrfnet_mm.inference.heatmaps.score_maps import level_maps
 from mlrfnet_mm.models import ScoreMapHead
+from mlrfnet_mm.xrays.heat import combined_map, score_map_level
 
 METHODS = ('score_maps', 'mrfc', *CAM_METHODS)  # and score_maps1, mrfc1, …: single levels
 
@@ -46,12 +45,7 @@ class HeatMapper:
         if method in CAM_METHODS:
             package()
             return
-        match = re.fullmatch(r'(?:score_maps|mrfc)([1-9]\d*)?', method)
-        if not match:
-            raise ValueError(
-                f'method must be one of {", ".join(METHODS)}, or score_maps1, score_maps2, … for a '
-                f'level, got {method!r}'
-            )
+        self.level = score_map_level(method, METHODS)
         if layer:
             raise ValueError(f'{method} has no target layer, got layer={layer!r}; leave it out')
         if not isinstance(model.head, ScoreMapHead):
@@ -59,11 +53,9 @@ class HeatMapper:
                 f'{method} needs a ScoreMapHead, such as MRFCHead; the model has '
                 f'{type(model.head).__name__}: take gradcam'
             )
-        if match[1]:
-            self.level = int(match[1]) - 1
-            levels = len(model.head.in_channels)
-            if self.level >= levels:
-                raise ValueError(f'{method}: the head has {levels} levels only')
+        levels = len(model.head.in_channels)
+        if self.level is not None and self.level >= levels:
+            raise ValueError(f'{method}: the head has {levels} levels only')
 
     def __call__(self, inputs: Tensor, classes: Tensor) -> np.ndarray:
         """Maps at the input's resolution, (N, M, H, W) float32.
@@ -87,8 +79,6 @@ class HeatMapper:
         with torch.no_grad():
             feats = self.model.extract_feat(inputs)
             levels = level_maps(self.model.head, feats, classes.to(inputs.device), size, steps)
-            if self.level is None:
-                chosen = combined_map(levels, self.model.head.lam)
-            else:
-                chosen = levels[self.level]
-        return chosen.float().cpu().numpy()
+        if self.level is None:
+            return combined_map(levels, self.model.head.lam)
+        return levels[self.level]

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Size = tuple[int, int]  # H, W
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -137,23 +136,3 @@ def cell_shift(steps: Iterable[Step], size: Size, level: Size) -> tuple[float, f
             scale[i] *= step.stride[i]
         place = step.source
     return (scale[0] - 1) / 2 - offset[0], (scale[1] - 1) / 2 - offset[1]
-
-
-def spread(maps: Tensor, size: Size, shift: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """Bring maps (N, M, h, w) to ``size`` (H, W): bilinear, cells where they belong.
-
-    Args:
-        maps: float.
-        size: (H, W).
-        shift: see :func:`cell_shift`; zeros take the cells as tiles.
-    """
-    places = []
-    for pixels, by, cells in zip(size, shift, maps.shape[-2:], strict=True):
-        centers = torch.arange(pixels, device=maps.device, dtype=maps.dtype) + 0.5 + by
-        place = 2 * centers / pixels - 1  # a tile's edges are at -1 and 1
-        # beyond the outermost cells' centers their value: grid_sample's 'border', which Apple's
-        # GPUs lack
-        places.append(place.clamp(1 / cells - 1, 1 - 1 / cells))
-    y, x = torch.meshgrid(*places, indexing='ij')
-    grid = torch.stack([x, y], -1).expand(len(maps), *size, 2)
-    return F.grid_sample(maps, grid, align_corners=False)

@@ -11,7 +11,7 @@ map of finding k is the :math:`\lambda`-weighted sum of the levels, brought to o
 
 .. math:: M_k = \sum_l \lambda_l \, \mathrm{up}(\mu_{lk})
 
-``up`` is bilinear, each cell of a level at the center of what it looks at (``receptive_field.py``).
+``up`` is bilinear, each cell of a level at the center of what it looks at (``xrays/heat.py``).
 Units are those of the logits. The paper defines no such map; this is ours, after its equation.
 
 The other pools of :class:`ScoreMapHead` have no :math:`\lambda`: all their levels weigh 1. With the
@@ -20,11 +20,13 @@ mean and one level, the map is CAM (Zhou et al., CVPR 2016, https://arxiv.org/ab
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mlrfnet_mm.inference.heatmaps.receptive_field import Step, cell_shift, spread
+from mlrfnet_mm.inference.heatmaps.receptive_field import Step, cell_shift
 from mlrfnet_mm.models import ScoreMapHead
+from mlrfnet_mm.xrays.heat import spread
 
 
 def pick(scores: Tensor, classes: Tensor) -> Tensor:
@@ -38,8 +40,8 @@ def level_maps(
     classes: Tensor,
     size: tuple[int, int],
     steps: Sequence[Step] = (),
-) -> Tensor:
-    """Each level's map of some findings, (L, N, M, H, W), high resolution first.
+) -> np.ndarray:
+    """Each level's map of some findings, (L, N, M, H, W) float32, high resolution first.
 
     Args:
         head: the classifier.
@@ -51,20 +53,5 @@ def level_maps(
     maps = []
     for scores in head.score_maps(feats):
         shift = cell_shift(steps, size, (scores.shape[-2], scores.shape[-1]))
-        maps.append(spread(pick(scores, classes), size, shift))
-    return torch.stack(maps)
-
-
-def combined_map(levels: Tensor, lam: Sequence[float]) -> Tensor:
-    r"""Sum the levels (L, …) with their weights :math:`\lambda`.
-
-    Raises:
-        ValueError: all weights are 0, so that no level looks for a place.
-    """
-    if not any(lam):
-        raise ValueError(
-            f'the head has lam={tuple(lam)}: no level enters with a place. Take one level '
-            '(score_maps1, score_maps2, …) or gradcam'
-        )
-    weights = levels.new_tensor(lam).view(-1, *[1] * (levels.ndim - 1))
-    return (weights * levels).sum(0)
+        maps.append(spread(pick(scores, classes).float().cpu().numpy(), size, shift))
+    return np.stack(maps)

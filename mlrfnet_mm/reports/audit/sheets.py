@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.transforms import fit, read_gray
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots
+from mlrfnet_mm.xrays.geometry import fit
+from mlrfnet_mm.xrays.gray import read_gray
 
 MOST = 24  # tiles of a sheet
 SIDE = 224  # pixels

@@ -1,3 +1,1 @@
 """Heat maps against boxes."""
-
-import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing

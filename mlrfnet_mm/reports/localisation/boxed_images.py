@@ -10,10 +10,10 @@ from mmpretrain.registry import DATASETS
 
 from mlrfnet_mm.datasets.published.chestxray14.boxes import read_boxes
 from mlrfnet_mm.datasets.published.labeled_xrays import LabeledXrays
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.evaluation.metrics.synonyms import finding
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
+from mlrfnet_mm.xrays.regions import Box
 
 
 @dataclass(frozen=True)

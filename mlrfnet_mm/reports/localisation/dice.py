@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 
-from mlrfnet_mm.datasets.reading.regions import FRAME, Box, check_inside, region_mask
 from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.localisation import (
     DICE_THRESHOLDS,
@@ -18,10 +17,12 @@ from mlrfnet_mm.evaluation.localisation import (
     dice_curve,
     grouped_means,
 )
-from mlrfnet_mm.inference.heatmaps import HeatMapper, shrunk, to_image
+from mlrfnet_mm.inference.heatmaps import HeatMapper
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.reports.localisation.boxed_images import BoxedImages
 from mlrfnet_mm.reports.output.tables import Record, Table
+from mlrfnet_mm.xrays.heat import shrunk, to_image
+from mlrfnet_mm.xrays.regions import FRAME, Box, check_inside, region_mask
 
 
 def targets(boxes: Sequence[Box]) -> dict[tuple[str, str], list[int]]:

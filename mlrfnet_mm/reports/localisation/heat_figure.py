@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.reading.regions import FRAME, Box
 from mlrfnet_mm.evaluation.localisation import Localisation, normalize
 from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots
+from mlrfnet_mm.xrays.regions import FRAME, Box
 
 MAP = 'inferno'  # grows in lightness: it is read in gray print and by the color-blind
 BOX = '#56B4E9'

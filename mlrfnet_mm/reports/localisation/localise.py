@@ -12,8 +12,6 @@ import numpy as np
 import torch
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.datasets.reading.regions import FRAME, Box, box_in_image, in_frame, region_mask
-from mlrfnet_mm.datasets.transforms import read_gray
 from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS, percentile_interval
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.evaluation.localisation import (
@@ -25,12 +23,15 @@ from mlrfnet_mm.evaluation.localisation import (
     measures,
     size_terciles,
 )
-from mlrfnet_mm.inference.heatmaps import HeatMapper, to_image
+from mlrfnet_mm.inference.heatmaps import HeatMapper
 from mlrfnet_mm.inference.heatmaps.grad_cam import CAM_METHODS
 from mlrfnet_mm.inference.loaded_model import LoadedModel
 from mlrfnet_mm.reports.localisation.boxed_images import BoxedImages
 from mlrfnet_mm.reports.localisation.dice import check_apart, dice_curves, dice_table, map_batch
 from mlrfnet_mm.reports.output.tables import Record, Table
+from mlrfnet_mm.xrays.gray import read_gray
+from mlrfnet_mm.xrays.heat import to_image
+from mlrfnet_mm.xrays.regions import FRAME, Box, box_in_image, in_frame, region_mask
 
 SHOWN = (0.1, 0.3, 0.5)  # of THRESHOLDS, in the short table
 SIDE = 512  # pixels of the pictures that are kept for figures

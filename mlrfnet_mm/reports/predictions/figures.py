@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.inference.decisions import Decisions, ranked, value_of
-from mlrfnet_mm.inference.xray_files import Xray
 from mlrfnet_mm.reports.localisation.heat_figure import add_scale, draw_heat, draw_xray
 from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, plain, subplots
+from mlrfnet_mm.xrays.files import Xray
 
 SIDE = 640  # pixels of the longer side that are drawn
 TOP = 7  # bars, as in the paper

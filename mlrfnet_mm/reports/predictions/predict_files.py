@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.inference.inferencer import CXRInferencer
-from mlrfnet_mm.inference.xray_files import Xray
 from mlrfnet_mm.reports.output.page import Picture
 from mlrfnet_mm.reports.output.tables import in_csv
 from mlrfnet_mm.reports.predictions.figures import (
@@ -31,6 +30,7 @@ from mlrfnet_mm.reports.predictions.study_page import (
     study_findings,
     study_page,
 )
+from mlrfnet_mm.xrays.files import Xray
 
 DPI = 110
 TABLES = ('predictions.csv', 'predictions.json')
@@ -94,7 +94,7 @@ def predict_files(
 
     Args:
         inferencer: the model.
-        files: see :func:`~mlrfnet_mm.inference.xray_files.list_files`.
+        files: see :func:`~mlrfnet_mm.xrays.files.list_files`.
         out: folder; what an earlier call wrote there, by the list in its ``predictions.json``, is
             replaced.
         options: see there.

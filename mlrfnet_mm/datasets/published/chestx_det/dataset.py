@@ -9,9 +9,9 @@ from typing import Any
 
 from mlrfnet_mm.datasets.published.chestx_det.tables import FILES, FINDINGS, read_file
 from mlrfnet_mm.datasets.published.labeled_xrays import IMAGES, WHOLE, LabeledXrays
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.datasets.tables import check_disjoint, index_files, table_file
 from mlrfnet_mm.registry import DATASETS
+from mlrfnet_mm.xrays.regions import Box
 
 
 def image_folders(root: Path, part: str) -> list[Path]:

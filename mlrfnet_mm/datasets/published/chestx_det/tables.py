@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlrfnet_mm.datasets.reading.regions import FRAME, Box
 from mlrfnet_mm.datasets.tables import refuse
+from mlrfnet_mm.xrays.regions import FRAME, Box
 
 FINDINGS = (
     'Atelectasis',

@@ -7,8 +7,8 @@ import csv
 from pathlib import Path
 
 from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
-from mlrfnet_mm.datasets.reading.regions import FRAME, Box
 from mlrfnet_mm.datasets.tables import refuse
+from mlrfnet_mm.xrays.regions import FRAME, Box
 
 BOX_TABLE = 'BBox_List_2017.csv'
 SPELLINGS = {'Infiltrate': 'Infiltration'}

@@ -10,9 +10,9 @@ from typing import Any
 
 from mlrfnet_mm.datasets.published.labeled_xrays import IMAGES, WHOLE, LabeledXrays
 from mlrfnet_mm.datasets.published.rsna.tables import FINDING, TABLE, read_table
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.datasets.tables import index_files, table_file
 from mlrfnet_mm.registry import DATASETS
+from mlrfnet_mm.xrays.regions import Box
 
 FOLDER = 'stage_2_train_images'
 

@@ -8,8 +8,8 @@ https://doi.org/10.1148/ryai.2019180041
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrfnet_mm.datasets.reading.regions import FRAME, Box
 from mlrfnet_mm.datasets.tables import read_columns, refuse
+from mlrfnet_mm.xrays.regions import FRAME, Box
 
 TABLE = 'stage_2_train_labels.csv'
 FINDING = 'Pneumonia'  # an opacity that is suspicious for it, drawn by radiologists

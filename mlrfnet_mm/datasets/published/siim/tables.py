@@ -6,8 +6,8 @@ https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrfnet_mm.datasets.reading.regions import Box, around_runs, runs_of
 from mlrfnet_mm.datasets.tables import read_columns, read_header, refuse
+from mlrfnet_mm.xrays.regions import Box, around_runs, runs_of
 
 TABLE = 'train-rle.csv'
 FINDING = 'Pneumothorax'

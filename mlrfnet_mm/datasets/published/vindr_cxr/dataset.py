@@ -23,9 +23,9 @@ from mlrfnet_mm.datasets.published.vindr_cxr.tables import (
     read_votes,
     tables_folder,
 )
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.datasets.tables import HASH_SPLITS, index_files, table_file
 from mlrfnet_mm.registry import DATASETS
+from mlrfnet_mm.xrays.regions import Box
 
 CLASSES = dict(kaggle=FINDINGS, physionet=ALL_FINDINGS)
 SPLITS = dict(kaggle=(WHOLE, *HASH_SPLITS), physionet=HASH_SPLITS)

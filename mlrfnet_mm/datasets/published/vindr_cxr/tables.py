@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlrfnet_mm.datasets.reading.regions import Box
 from mlrfnet_mm.datasets.tables import read_columns, read_header, refuse, table_file
+from mlrfnet_mm.xrays.regions import Box
 
 # Kaggle's, by class_id
 FINDINGS = (

@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image
 
 from mlrfnet_mm.datasets.store.preparation import begin_worker, locked
-from mlrfnet_mm.datasets.transforms import fit, read_gray
 from mlrfnet_mm.reports.audit.images.hashes import BYTES, CROPS, hash_image
 from mlrfnet_mm.reports.audit.images.pictures import frame_of, frame_share, gray_levels
+from mlrfnet_mm.xrays.geometry import fit
+from mlrfnet_mm.xrays.gray import read_gray
 
 JOURNAL = 'images.journal'
 SIZE, THUMBNAIL = 256, 64  # pixels a side of what is hashed and of what is kept

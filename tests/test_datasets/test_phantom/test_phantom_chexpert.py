@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
-from mlrfnet_mm.phantom import render, render_lateral, write_chexpert_phantom
-from mlrfnet_mm.phantom.chexpert.labels import (
+from mlrfnet_mm.datasets.phantom import render, render_lateral, write_chexpert_phantom
+from mlrfnet_mm.datasets.phantom.chexpert.labels import (
     MENTIONED,
     UNCERTAIN,
     UNCERTAIN_NEGATIVE,
     expert_labels,
     report_labels,
 )
-from mlrfnet_mm.phantom.exposure import render_frontal
-from mlrfnet_mm.phantom.patients import CLASSES, draw_patient
+from mlrfnet_mm.datasets.phantom.exposure import render_frontal
+from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient
 
 pytestmark = pytest.mark.slow
 
@@ -250,7 +250,7 @@ def test_a_finding_shows_from_the_side(finding, monkeypatch):
         whole = render_lateral(seed, patient, index, 128).astype(float)
         healthy = draw_patient(seed, patient).visits[index]._replace(findings=())
         with monkeypatch.context() as patch:
-            module = sys.modules['mlrfnet_mm.phantom.lateral']
+            module = sys.modules['mlrfnet_mm.datasets.phantom.lateral']
             patch.setattr(module, 'draw_visit', lambda *_, one=healthy: one)
             bare = render_lateral(seed, patient, index, 128).astype(float)
         change = np.abs(cv2.blur(whole - bare, (3, 3)))  # the noise draw is the same

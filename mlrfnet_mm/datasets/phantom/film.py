@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrfnet_mm.phantom.anatomy import Map
+from mlrfnet_mm.datasets.phantom.anatomy import Map
 
 
 class Film(NamedTuple):

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mlrfnet_mm.phantom import render, write_chexpert_phantom, write_phantom
-from mlrfnet_mm.phantom.patients import CLASSES, draw_patient
+from mlrfnet_mm.datasets.phantom import render, write_chexpert_phantom, write_phantom
+from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'make_phantom.py'
 SMALL = dict(patients=12, size=64, seed=3)

@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrfnet_mm.phantom.anatomy import Chest, Map, Pose, vessel_tree
-from mlrfnet_mm.phantom.film import Film, scatter_field, transmit
-from mlrfnet_mm.phantom.findings import PAINT, RESHAPE, Place
-from mlrfnet_mm.phantom.patients import (
+from mlrfnet_mm.datasets.phantom.anatomy import Chest, Map, Pose, vessel_tree
+from mlrfnet_mm.datasets.phantom.film import Film, scatter_field, transmit
+from mlrfnet_mm.datasets.phantom.findings import PAINT, RESHAPE, Place
+from mlrfnet_mm.datasets.phantom.patients import (
     CLASSES,
     NOISE,
     PAINT_DRAW,

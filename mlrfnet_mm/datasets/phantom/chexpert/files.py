@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS
-from mlrfnet_mm.phantom.chexpert.labels import expert_labels, report_labels
-from mlrfnet_mm.phantom.exposure import render_frontal
-from mlrfnet_mm.phantom.folder import (
+from mlrfnet_mm.datasets.phantom.chexpert.labels import expert_labels, report_labels
+from mlrfnet_mm.datasets.phantom.exposure import render_frontal
+from mlrfnet_mm.datasets.phantom.folder import (
     Layout,
     PhantomSummary,
     Record,
@@ -24,8 +24,8 @@ from mlrfnet_mm.phantom.folder import (
     write_file,
     write_folder,
 )
-from mlrfnet_mm.phantom.lateral import render_lateral
-from mlrfnet_mm.phantom.patients import STUDY, draw_patient, random_stream
+from mlrfnet_mm.datasets.phantom.lateral import render_lateral
+from mlrfnet_mm.datasets.phantom.patients import STUDY, draw_patient, random_stream
 
 VERSION = 1  # of the generator; raise it whenever the same seed gives other bytes
 PREFIX = 'CheXpert-v1.0-small'  # what the Path column begins with, whatever the folder's name

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlrfnet_mm.datasets.reading.dicom import is_dicom, read_dicom
-from mlrfnet_mm.datasets.transforms import read_gray
+from mlrfnet_mm.xrays.dicom import is_dicom, read_dicom
+from mlrfnet_mm.xrays.gray import read_gray
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.dcm', '.dicom'}
 

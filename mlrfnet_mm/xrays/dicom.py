@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mlrfnet_mm.datasets.reading.image_header import MEGAPIXELS, check_header, check_size
+from mlrfnet_mm.xrays.image_header import MEGAPIXELS, check_header, check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset

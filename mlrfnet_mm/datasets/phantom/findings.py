@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlrfnet_mm.phantom.anatomy import HILUM_X, HILUM_Y, Chest, Map, Thorax, ramp
+from mlrfnet_mm.datasets.phantom.anatomy import HILUM_X, HILUM_Y, Chest, Map, Thorax, ramp
 
 ZONE_Q = (0.27, 0.52, 0.77)  # middle of the upper, middle and lower zone, 0 apex … 1 diaphragm
 

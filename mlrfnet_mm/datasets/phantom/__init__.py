@@ -9,11 +9,11 @@ are not at hand.
 An image depends on (seed, patient, index, size) alone: not on the number of patients or of workers.
 """
 
-from mlrfnet_mm.phantom.chexpert.files import write_chexpert_phantom
-from mlrfnet_mm.phantom.exposure import PhantomImage, render
-from mlrfnet_mm.phantom.files import write_phantom
-from mlrfnet_mm.phantom.folder import PhantomSummary
-from mlrfnet_mm.phantom.lateral import render_lateral
+from mlrfnet_mm.datasets.phantom.chexpert.files import write_chexpert_phantom
+from mlrfnet_mm.datasets.phantom.exposure import PhantomImage, render
+from mlrfnet_mm.datasets.phantom.files import write_phantom
+from mlrfnet_mm.datasets.phantom.folder import PhantomSummary
+from mlrfnet_mm.datasets.phantom.lateral import render_lateral
 
 __all__ = [
     'PhantomImage',

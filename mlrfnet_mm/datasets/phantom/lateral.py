@@ -10,11 +10,11 @@ a patient. Left in the image is the front.
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrfnet_mm.phantom.anatomy import HILUM_Y, Chest, Map, Number, Pose, Thorax, ramp
-from mlrfnet_mm.phantom.exposure import patient_vessels
-from mlrfnet_mm.phantom.film import Film, scatter_field, transmit
-from mlrfnet_mm.phantom.findings import PAINT, RESHAPE
-from mlrfnet_mm.phantom.patients import (
+from mlrfnet_mm.datasets.phantom.anatomy import HILUM_Y, Chest, Map, Number, Pose, Thorax, ramp
+from mlrfnet_mm.datasets.phantom.exposure import patient_vessels
+from mlrfnet_mm.datasets.phantom.film import Film, scatter_field, transmit
+from mlrfnet_mm.datasets.phantom.findings import PAINT, RESHAPE
+from mlrfnet_mm.datasets.phantom.patients import (
     ASIDE,
     ASIDE_NOISE,
     ASIDE_PLACE,
