@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 
-from mlrfnet_mm.datasets.published.chestxray14.tables import LABEL_TABLE, LISTS, NO_FINDING
 from mlrfnet_mm.datasets.phantom.exposure import render
 from mlrfnet_mm.datasets.phantom.folder import (
     Layout,
@@ -18,6 +17,7 @@ from mlrfnet_mm.datasets.phantom.folder import (
     write_folder,
 )
 from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient, is_test_patient
+from mlrfnet_mm.datasets.published.chestxray14.tables import LABEL_TABLE, LISTS, NO_FINDING
 
 VERSION = 1  # of the generator; raise it whenever the same seed gives other bytes
 FIELD_MM = 430.0  # side of the imaged field

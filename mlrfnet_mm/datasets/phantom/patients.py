@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.datasets.phantom.anatomy import Thorax
 from mlrfnet_mm.datasets.phantom.findings import Place
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 
 CLASSES = FINDINGS
 

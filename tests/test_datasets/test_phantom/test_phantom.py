@@ -14,7 +14,7 @@ import pytest
 from mlrfnet_mm.datasets.phantom import render, write_chexpert_phantom, write_phantom
 from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'make_phantom.py'
+TOOL = Path(__file__).parents[3] / 'tools' / 'make_phantom.py'
 SMALL = dict(patients=12, size=64, seed=3)
 
 # First lines of the NIH files, byte for byte.

@@ -26,8 +26,8 @@ from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient
 
 pytestmark = pytest.mark.slow
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'make_phantom.py'
-REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'metadata' / 'CheXpert'
+TOOL = Path(__file__).parents[3] / 'tools' / 'make_phantom.py'
+REAL = Path(__file__).resolve().parents[3].parent / 'shared' / 'data' / 'metadata' / 'CheXpert'
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason='the CheXpert tables are not at hand')
 SMALL = dict(patients=20, size=48, seed=3)
 

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS
 from mlrfnet_mm.datasets.phantom.chexpert.labels import expert_labels, report_labels
 from mlrfnet_mm.datasets.phantom.exposure import render_frontal
 from mlrfnet_mm.datasets.phantom.folder import (
@@ -26,6 +25,7 @@ from mlrfnet_mm.datasets.phantom.folder import (
 )
 from mlrfnet_mm.datasets.phantom.lateral import render_lateral
 from mlrfnet_mm.datasets.phantom.patients import STUDY, draw_patient, random_stream
+from mlrfnet_mm.datasets.published.chexpert.tables import FINDINGS
 
 VERSION = 1  # of the generator; raise it whenever the same seed gives other bytes
 PREFIX = 'CheXpert-v1.0-small'  # what the Path column begins with, whatever the folder's name
