@@ -81,8 +81,10 @@ def require_stack() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """Import the inferencer on demand: it needs matplotlib and all layers, training does not."""
+    """Import the inferencer on demand; without an OpenMMLab stack, the one of exported networks."""
     if name == 'CXRInferencer':
+        if any(find_spec(package) is None for package in STACK):
+            return import_module('mlrfnet_mm.inference.bundle.inferencer').BundleInferencer
         return import_module('mlrfnet_mm.inference.inferencer').CXRInferencer
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 

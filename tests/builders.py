@@ -11,9 +11,10 @@ from mmengine.registry import DATASETS, RUNNERS
 from torch import nn
 from torch.utils.data import Dataset
 
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.models import MRFCHead
+from mlrfnet_mm.models import MRFCHead, build_model
 
 
 def flatten(value, prefix=''):
@@ -170,3 +171,24 @@ def permuted_graph(graph, order):
     pairs = np.array(graph['pairs'])[np.ix_(order, order)].tolist()
     rows = {key: [graph[key][i] for i in order] for key in ('classes', 'positives')}
     return {**graph, **rows, 'pairs': pairs}
+
+
+def small_checkpoint(folder, phantom):
+    """The phantom's config on a ResNet-18, random weights, as mmengine's runner saves it."""
+    cfg = read_config(ROOT / 'configs/mlrfnet_phantom.py')
+    cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
+    cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(phantom)
+    torch.manual_seed(0)
+    model = build_model(cfg.model)
+    model.init_weights()
+    meta = dict(
+        cfg=cfg.pretty_text,
+        experiment_name='tiny_20260101_000000',
+        dataset_meta=dict(dataset='generated phantom', protocol='official', classes=FINDINGS),
+    )
+    path = folder / 'epoch_1.pth'
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    cfg.dump(folder / 'tiny.py')
+    return path

@@ -62,6 +62,7 @@ PY
     mlrfnet train my.py --cfg-options "${small[@]}"
     mlrfnet test my.py work_dirs/my --out p.npz --cfg-options "${small[@]}"
     mlrfnet predict work_dirs/my data/phantom/images --least-side 32
+    mlrfnet export work_dirs/my --images 8 --out-dir bundle
     mlrfnet report work_dirs/my --replicates 100
     test -s p.npz && test -s work_dirs/my/report.html
     if grep -l 'not run' work_dirs/my/report.md; then exit 1; fi
@@ -75,6 +76,30 @@ JSON
     mlrfnet ablate ./my_table --only zero --seeds 0 --out-dir . --replicates 100 --cfg-options image_size=32 "${small[@]}"
     test -s my_table.md
     python -m mlrfnet_mm ablate table9 --dry-run --on mlrfnet_phantom
+}
+
+# What a stack in $1 exported, by the wheel in an environment without torch: the same numbers.
+light() {
+    local from=$1
+    mkdir "$work/light" && cd "$work/light"
+    "$builder" -m venv env
+    env/bin/pip install -q -c "$root/constraints.txt" "$wheel[openvino]"
+    env/bin/mlrfnet predict "$from/data/phantom/images" --model "$from/bundle" --least-side 32 \
+        --heatmap --report
+    env/bin/python - "$from/predictions/predictions.json" <<'PY'
+import json
+import sys
+from importlib.util import find_spec
+assert not any(map(find_spec, ('torch', 'mmengine', 'mmcv', 'mmpretrain', 'timm')))
+ours, theirs = (
+    json.load(open(name))['predictions'] for name in ('predictions/predictions.json', sys.argv[1])
+)
+assert len(ours) == len(theirs) > 40
+for one, two in zip(ours, theirs):
+    for finding, row in one['findings'].items():
+        assert abs(row['score'] - two['findings'][finding]['score']) < 1e-5, (one['file'], finding)
+PY
+    test "$(du -sm env | cut -f1)" -lt 700
 }
 
 failed=0
@@ -91,4 +116,10 @@ for pid in "${pids[@]}"; do
         echo "wheel on ${pid#*:}: FAILED"; tail -n 60 "$work/${pid#*:}.log"; failed=1
     fi
 done
+if [ -d "$work/openmmlab/empty/bundle" ] && [ "$failed" = 0 ]; then
+    if (set -e; light "$work/openmmlab/empty") > "$work/light.log" 2>&1
+    then echo 'wheel without torch: passed'; else
+        echo 'wheel without torch: FAILED'; tail -n 60 "$work/light.log"; failed=1
+    fi
+fi
 exit "$failed"

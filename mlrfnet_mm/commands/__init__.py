@@ -25,6 +25,7 @@ COMMANDS = {
     'predict': 'predict image files, with heat maps and reports',
     'localise': 'score heat maps against boxes',
     'ablate': 'train and test the rows of a table',
+    'export': 'write a network that predicts without torch',
     'prepare': 'decode and shrink a data set once',
     'audit': 'look for faults in a data set: splits, images, labels',
     'phantom': 'write a synthetic data set to try training on',
@@ -90,7 +91,7 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         plain = isinstance(error, ValueError | OSError | FloatingPointError)
         hint = '' if plain else ' (--debug shows where)'
-        if isinstance(error, ImportError):
+        if isinstance(error, ModuleNotFoundError):
             try:
                 require_stack()
             except ImportError as why:

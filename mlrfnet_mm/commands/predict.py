@@ -1,5 +1,7 @@
 """Predict chest X-rays: mlrfnet predict CHECKPOINT IMAGE_OR_FOLDER … [--heatmap].
 
+Or, without torch, with what mlrfnet export wrote: mlrfnet predict IMAGE_OR_FOLDER … --model BUNDLE.
+
 PNG, JPEG, TIFF and DICOM. Writes predictions.csv and predictions.json, and on demand heat maps, the
 image next to its highest scores, and one HTML page per study. Exit code: 0 if all files were
 predicted, 1 if some could not be read, 2 if nothing could be done. Research use, not for diagnosis.
@@ -16,15 +18,24 @@ from typing import TYPE_CHECKING
 from mlrfnet_mm.commands.options import add, at_least, new_parser
 
 if TYPE_CHECKING:
+    from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+    from mlrfnet_mm.inference.inferencer import CXRInferencer
     from mlrfnet_mm.reports.predictions.predict_files import Outcome
+    from mlrfnet_mm.xrays.files import Limits
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
     parser = new_parser(prog, __doc__)
-    add(parser, 'checkpoint')
     parser.add_argument(
-        'inputs', nargs='+', metavar='IMAGE_OR_FOLDER', help='image files, and folders of them'
+        'inputs',
+        nargs='+',
+        metavar='IMAGE_OR_FOLDER',
+        help='image files, and folders of them; before them, without --model, the checkpoint: a '
+        'file, or the folder of a training',
+    )
+    parser.add_argument(
+        '--model', metavar='BUNDLE', help='folder that mlrfnet export wrote, in place of CHECKPOINT'
     )
     parser.add_argument(
         '--config',
@@ -80,6 +91,13 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     if not args.heatmap and (args.method or args.layer or args.top is not None):
         parser.error('--method, --layer and --top are of --heatmap: add it')
     args.top = 3 if args.top is None else args.top
+    if args.model:
+        if given := [f'--{key}' for key in ('config', 'device') if getattr(args, key)]:
+            parser.error(f'{", ".join(given)}: of a checkpoint, not of --model')
+    elif len(args.inputs) < 2:
+        parser.error('give a checkpoint and images, or images and --model BUNDLE')
+    else:
+        args.checkpoint, *args.inputs = args.inputs
     return args
 
 
@@ -94,12 +112,24 @@ def true_findings(path: str) -> dict[str, list[str]]:
     }
 
 
-def run(args: argparse.Namespace) -> tuple[Outcome, int]:
-    """Load, list and predict; return the outcome and how many files were passed over."""
-    # Here, so that --help and a wrong option need not wait for torch.
+def make_inferencer(args: argparse.Namespace, limits: Limits) -> CXRInferencer | BundleInferencer:
+    """Load the checkpoint or the bundle."""
+    if args.model:
+        from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+
+        return BundleInferencer(args.model, limits=limits)
     from mmengine.device import get_device
 
     from mlrfnet_mm.inference.inferencer import CXRInferencer
+
+    device = args.device or get_device()
+    trust = args.trust_checkpoint
+    return CXRInferencer(args.config, args.checkpoint, device, trust=trust, limits=limits)
+
+
+def run(args: argparse.Namespace) -> tuple[Outcome, int]:
+    """Load, list and predict; return the outcome and how many files were passed over."""
+    # Here, so that --help and a wrong option need not wait for torch.
     from mlrfnet_mm.reports.output.progress import progress_bar
     from mlrfnet_mm.reports.predictions.predict_files import Options, predict_files
     from mlrfnet_mm.xrays.files import Limits, list_files
@@ -118,13 +148,7 @@ def run(args: argparse.Namespace) -> tuple[Outcome, int]:
         labels=true_findings(args.labels) if args.labels else None,
         batch_size=args.batch_size,
     )
-    inferencer = CXRInferencer(
-        args.config,
-        args.checkpoint,
-        args.device or get_device(),
-        trust=args.trust_checkpoint,
-        limits=Limits(args.least_side, args.most_aspect),
-    )
+    inferencer = make_inferencer(args, Limits(args.least_side, args.most_aspect))
     with progress_bar('predict', len(files), 'images') as bar:
         outcome = predict_files(inferencer, files, args.out_dir, options, bar.advance)
     for key, value in inferencer.stamp.items():

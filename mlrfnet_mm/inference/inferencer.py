@@ -1,9 +1,7 @@
 """``mlrfnet_mm.CXRInferencer``: from image files to every finding's probability and heat map."""
 
-import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,25 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.inference.decisions import Decisions, ranked
+from mlrfnet_mm.inference.bundle.bundle import is_bundle
+from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+from mlrfnet_mm.inference.decisions import Decisions
 from mlrfnet_mm.inference.heatmaps import HeatMapper, default_method
 from mlrfnet_mm.inference.loaded_model import LoadedModel, check_classes, load_model
 from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
-from mlrfnet_mm.xrays.files import LIMITS, Limits, Xray, read_xray
+from mlrfnet_mm.inference.results import (
+    Item,
+    Source,
+    anonymous,
+    check_top,
+    inputs_to_list,
+    name_of,
+    record,
+    top_classes,
+    units_of,
+)
+from mlrfnet_mm.xrays.files import LIMITS, Limits, read_xray
 from mlrfnet_mm.xrays.heat import shrunk, to_image
-
-Source = str | Path | np.ndarray
-Item = dict[str, Any]  # what ``CXRInferencer.read`` returns
 
 
 class CXRInferencer(BaseInferencer):
@@ -46,7 +54,10 @@ class CXRInferencer(BaseInferencer):
     if ``thresholds.json`` does; ``mlrfnet calibrate`` writes both.
 
     Args:
-        model: config file or Config; None takes the checkpoint's own, read as data.
+        model: config file or Config; None takes the checkpoint's own, read as data. Or a folder
+            that ``mlrfnet export`` wrote: what is made is then a
+            :class:`~mlrfnet_mm.inference.bundle.inferencer.BundleInferencer`, which returns the
+            same and needs no torch.
         weights: checkpoint file or work directory; it is loaded weights-only.
         device: as in torch; None takes a GPU if there is one.
         scope: as in mmengine.
@@ -62,6 +73,19 @@ class CXRInferencer(BaseInferencer):
     forward_kwargs: set = {'heatmap', 'method', 'layer', 'top', 'map_side'}
     visualize_kwargs: set = set()
     postprocess_kwargs: set = {'with_patient'}
+
+    def __new__(
+        cls,
+        model: str | Path | Config | None = None,
+        weights: str | Path | None = None,
+        *args: Any,
+        limits: Limits = LIMITS,
+        **kwargs: Any,
+    ) -> Any:
+        """Make what a bundle needs, or this."""
+        if is_bundle(model):
+            return BundleInferencer(str(model), weights, limits)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -105,8 +129,8 @@ class CXRInferencer(BaseInferencer):
         return default_method(self.loaded.model)
 
     def _inputs_to_list(self, inputs: Source | Item | Iterable[Source | Item]) -> list:
-        """One input or several; folders are for :func:`~mlrfnet_mm.xrays.files.list_files`."""
-        return [inputs] if isinstance(inputs, str | Path | np.ndarray | dict) else list(inputs)
+        """See :func:`~mlrfnet_mm.inference.results.inputs_to_list`."""
+        return inputs_to_list(inputs)
 
     def preprocess(
         self, inputs: list[Source | Item], batch_size: int = 1, **kwargs: Any
@@ -126,8 +150,8 @@ class CXRInferencer(BaseInferencer):
         item: Item = dict(source=source)
         try:
             xray = read_xray(source, self._limits, self._bits)
-            name = 'array' if isinstance(source, np.ndarray) else str(source)
-            item['data'] = self.pipeline(dict(img=xray.pixels, img_path=name, patient_id=''))
+            results = dict(img=xray.pixels, img_path=name_of(source), patient_id='')
+            item['data'] = self.pipeline(results)
             item['xray'] = xray
         except Exception as error:  # of any kind: the other files go on
             item['error'] = f'{type(error).__name__}: {error}'
@@ -156,8 +180,7 @@ class CXRInferencer(BaseInferencer):
             ValueError: see :class:`HeatMapper`; ``top`` below 1.
         """
         mapper = self.mapper(method, layer) if heatmap else None
-        if top < 1:
-            raise ValueError(f'top must be at least 1, got {top}')
+        check_top(top)
         good = [item for item in inputs if 'error' not in item]
         if not good:
             return inputs
@@ -170,9 +193,7 @@ class CXRInferencer(BaseInferencer):
         for item, row, sample in zip(good, scores, batch['data_samples'], strict=True):
             item['scores'] = row.numpy()
             item['sample'] = sample.set_pred_score(row.float())
-            # an image of a DICOM study may be one of several: what studies need is for the page
-            units = ('image',) if item['xray'].in_study else ('image', 'study')
-            item['findings'] = self.decisions.read(item['scores'], units)
+            item['findings'] = self.decisions.read(item['scores'], units_of(item['xray']))
         if mapper is not None:
             self._map(good, batch['inputs'], mapper, top, map_side)
         return inputs
@@ -190,9 +211,7 @@ class CXRInferencer(BaseInferencer):
         side: int | None,
     ) -> None:
         classes = self.loaded.classes
-        chosen = [
-            [classes.index(name) for name in ranked(item['findings'])[:top]] for item in items
-        ]
+        chosen = [top_classes(item, classes, top) for item in items]
         maps = mapper(inputs, torch.tensor(chosen))  # (N, top, h, w)
         for item, rows, indices in zip(items, maps, chosen, strict=True):
             geometry, shape = shrunk(item['sample'].geometry, item['xray'].pixels.shape, side)
@@ -218,35 +237,10 @@ class CXRInferencer(BaseInferencer):
         """Gather predictions, maps, images and stamp; see the class."""
         images = [item.get('xray') for item in preds]
         if not with_patient:
-            images = [xray and self._anonymous(xray) for xray in images]
+            images = [xray and anonymous(xray, self._key) for xray in images]
         found: list[dict[str, Any]] | list[DataSample | None]
         if return_datasamples:
             found = [item.get('sample') for item in preds]
         else:
-            found = [_record(item, with_patient) for item in preds]
+            found = [record(item, with_patient) for item in preds]
         return dict(predictions=found, visualization=visualization, images=images, stamp=self.stamp)
-
-    def _anonymous(self, xray: Xray) -> Xray:
-        """Without the patient, and with a digest of this inferencer's for the study's UID."""
-        study = xray.study
-        if xray.in_study:
-            study = hashlib.blake2b(study.encode(), key=self._key, digest_size=16).hexdigest()
-        return replace(xray, patient={}, study=study)
-
-
-def _record(item: dict[str, Any], with_patient: bool) -> dict[str, Any]:
-    """Plain values of one input, as JSON takes them."""
-    source = item['source']
-    name = 'array' if isinstance(source, np.ndarray) else str(source)
-    if 'error' in item:
-        return dict(file=name, error=item['error'])
-    xray: Xray = item['xray']
-    height, width = xray.pixels.shape
-    record = dict(
-        file=name,
-        size=[width, height],
-        spacing_mm=list(xray.spacing) if xray.spacing else None,
-        notes=list(xray.notes),
-        findings=item['findings'],
-    )
-    return record | (dict(patient=xray.patient) if with_patient else {})

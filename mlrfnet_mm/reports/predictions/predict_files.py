@@ -1,5 +1,7 @@
 """Predict image files and write what was found: what ``mlrfnet predict`` does."""
 
+from __future__ import annotations
+
 import csv
 import errno
 import json
@@ -9,13 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.inference.inferencer import CXRInferencer
 from mlrfnet_mm.reports.output.page import Picture
 from mlrfnet_mm.reports.output.tables import in_csv
 from mlrfnet_mm.reports.predictions.figures import (
@@ -31,6 +32,12 @@ from mlrfnet_mm.reports.predictions.study_page import (
     study_page,
 )
 from mlrfnet_mm.xrays.files import Xray
+
+if TYPE_CHECKING:
+    from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+    from mlrfnet_mm.inference.inferencer import CXRInferencer
+
+    Inferencer = CXRInferencer | BundleInferencer
 
 DPI = 110
 TABLES = ('predictions.csv', 'predictions.json')
@@ -81,7 +88,7 @@ class Outcome:
 
 
 def predict_files(
-    inferencer: CXRInferencer,
+    inferencer: Inferencer,
     files: Sequence[Path],
     out: str | Path,
     options: Options,
@@ -168,7 +175,7 @@ def _put_in_place(part: Path, out: Path, earlier: Sequence[str]) -> None:
 
 
 def _predict(
-    inferencer: CXRInferencer,
+    inferencer: Inferencer,
     files: Sequence[Path],
     out: Path,
     options: Options,
@@ -221,9 +228,7 @@ def _predict(
 class _Pictures:
     """Draws the pictures of an image once, for the folder and for the report."""
 
-    def __init__(
-        self, inferencer: CXRInferencer, out: Path, scratch: Path, options: Options
-    ) -> None:
+    def __init__(self, inferencer: Inferencer, out: Path, scratch: Path, options: Options) -> None:
         self.out, self.scratch, self.options = out, scratch, options
         stamp = inferencer.stamp
         self.stamp = f'{stamp["model"]} {stamp["sha256"]}, trained on {stamp["trained_on"]}'
@@ -257,7 +262,7 @@ class _Pictures:
 
 
 def _reports(
-    inferencer: CXRInferencer,
+    inferencer: Inferencer,
     studies: Mapping[str, list[StudyImage]],
     numbers: Mapping[str, int],
     out: Path,

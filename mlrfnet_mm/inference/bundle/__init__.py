@@ -1,0 +1,1 @@
+"""Prediction from an exported network: needs neither torch nor OpenMMLab."""

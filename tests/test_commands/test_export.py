@@ -1,0 +1,260 @@
+"""mlrfnet export, and prediction from what it writes, with torch out of reach."""
+
+import csv
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from builders import small_checkpoint
+from conftest import ROOT
+from torch import nn
+
+import mlrfnet_mm
+from mlrfnet_mm.evaluation import Calibration, Thresholds
+from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
+from mlrfnet_mm.inference.bundle.bundle import Bundle
+from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+from mlrfnet_mm.inference.export.graph import ExportGraph, write_onnx
+from mlrfnet_mm.inference.loaded_model import load_model
+
+pytestmark = pytest.mark.slow
+for package in ('onnxscript', 'onnxruntime', 'openvino', 'nncf'):
+    pytest.importorskip(package)
+
+# Runs a command where torch and OpenMMLab cannot be imported.
+WITHOUT_TORCH = """
+import sys
+for name in ('torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmpretrain'):
+    sys.modules[name] = None
+from mlrfnet_mm.commands import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope='module')
+def checkpoint(phantom, tmp_path_factory):
+    """A network with calibration and thresholds next to it."""
+    path = small_checkpoint(tmp_path_factory.mktemp('model'), phantom)
+    classes = load_model(path).classes
+    origin = ('phantom val', checkpoint_digest(path), 'image')
+    ones = np.ones(len(classes))
+    Calibration(classes, 'platt', 2 * ones, ones, *origin).save(path.parent)
+    Thresholds(classes, 'youden', 0.8 * ones, 'calibrated', *origin).save(path.parent)
+    return path
+
+
+@pytest.fixture(scope='module')
+def export(checkpoint, run):
+    def export(out, *options, **how):
+        words = [sys.executable, '-m', 'mlrfnet_mm', 'export', checkpoint, '--images', '24']
+        return run(*words, '--out-dir', out, *options, **how)
+
+    return export
+
+
+@pytest.fixture(scope='module')
+def bundles(export, tmp_path_factory):
+    """Runtime → bundle in float32."""
+    folder = tmp_path_factory.mktemp('bundles')
+    for runtime in ('onnx', 'openvino'):
+        export(folder / runtime, '--to', runtime)
+    return {runtime: folder / runtime for runtime in ('onnx', 'openvino')}
+
+
+@pytest.fixture(scope='module')
+def images(phantom):
+    return sorted((phantom / 'images').glob('*.png'))[:5]
+
+
+@pytest.mark.parametrize('runtime', ['onnx', 'openvino'])
+def test_what_is_written(bundles, checkpoint, runtime):
+    folder = bundles[runtime]
+    graph = ['model.onnx'] if runtime == 'onnx' else ['model.bin', 'model.xml']
+    kept = ['README.md', 'bundle.json', 'calibration.json', 'thresholds.json']
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*kept, *graph])
+    bundle = Bundle.load(folder)
+    assert bundle.stamp == load_model(checkpoint).stamp
+    assert (bundle.scale, bundle.crop_size) == (72, 64)
+    assert bundle.lam == (0.5, 0.3, 0.1) and len(bundle.shifts) == 3
+    assert bundle.parity['images'] == 24
+    assert bundle.parity['stamp'] == 'part of generated phantom official/val'
+    assert bundle.parity['logits'][0] <= 1e-4 and not bundle.forced
+    assert 'Research use, not for diagnosis.' in (folder / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('runtime', ['onnx', 'openvino'])
+def test_the_same_files_without_torch(bundles, checkpoint, images, run, tmp_path, runtime):
+    few = tmp_path / 'few'
+    few.mkdir()
+    for path in images:
+        (few / path.name).write_bytes(path.read_bytes())
+    (few / 'broken.png').write_bytes(images[0].read_bytes()[:200])
+    ask = ['--heatmap', '--report', '--batch-size', '2', '--out-dir']
+    words = [sys.executable, '-c', WITHOUT_TORCH, 'predict', few, '--model', bundles[runtime]]
+    run(*words, *ask, tmp_path / 'bundle', check=False)
+    words = [sys.executable, '-m', 'mlrfnet_mm', 'predict', checkpoint, few]
+    run(*words, *ask, tmp_path / 'torch', check=False)
+    one, two = (
+        json.loads((tmp_path / name / 'predictions.json').read_text())
+        for name in ('bundle', 'torch')
+    )
+    assert one['stamp'].pop('runtime') == f'{runtime} fp32'
+    assert one['stamp'] == two['stamp'] and one['files'] == two['files']
+    assert len(one['predictions']) == len(two['predictions']) == 6
+    for mine, theirs in zip(one['predictions'], two['predictions'], strict=True):
+        found, expected = mine.pop('findings', {}), theirs.pop('findings', {})
+        assert mine == theirs
+        assert list(found) == list(expected)
+        for name, row in found.items():
+            assert row['decision'] == expected[name]['decision']
+            numbers = [
+                [values[key] for key in ('score', 'probability', 'threshold')]
+                for values in (row, expected[name])
+            ]
+            np.testing.assert_allclose(*numbers, atol=1e-6)
+    tables = [
+        list(csv.DictReader((tmp_path / name / 'predictions.csv').open()))
+        for name in ('bundle', 'torch')
+    ]
+    assert [row['finding'] for row in tables[0]] == [row['finding'] for row in tables[1]]
+    for name in one['files']:
+        if name.startswith('heatmaps/'):
+            pictures = [cv2.imread(str(tmp_path / n / name)) for n in ('bundle', 'torch')]
+            assert np.abs(np.subtract(*pictures, dtype=int)).mean() < 0.1
+
+
+def test_the_inferencer_takes_a_bundle(bundles, checkpoint, images):
+    inferencer = mlrfnet_mm.CXRInferencer(model=bundles['onnx'])
+    assert isinstance(inferencer, BundleInferencer)
+    theirs = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    one, two = (i(images, batch_size=2, heatmap=True, top=2) for i in (inferencer, theirs))
+    for mine, maps in zip(one['visualization'], two['visualization'], strict=True):
+        assert list(mine) == list(maps)
+        for name in mine:
+            np.testing.assert_allclose(mine[name], maps[name], atol=1e-4)
+    level = inferencer(images[0], heatmap=True, method='score_maps2')['visualization'][0]
+    expected = theirs(images[0], heatmap=True, method='score_maps2')['visualization'][0]
+    for name in level:
+        np.testing.assert_allclose(level[name], expected[name], atol=1e-4)
+    with pytest.raises(ValueError, match='leave out weights'):
+        mlrfnet_mm.CXRInferencer(model=bundles['onnx'], weights=checkpoint)
+    for options, text in (
+        (dict(method='gradcam'), 'method must be one of score_maps, mrfc'),
+        (dict(method='mrfc4'), 'mrfc4: the head has 3 levels only'),
+        (dict(layer='backbone.layer4'), 'a bundle has no layers'),
+        (dict(top=0), 'top must be at least 1'),
+    ):
+        with pytest.raises(ValueError, match=text):
+            inferencer(images[0], heatmap=True, **options)
+
+
+def test_lower_precision_within_its_limits_or_not_at_all(export, tmp_path):
+    export(tmp_path / 'half', '--precision', 'bf16')
+    assert Bundle.load(tmp_path / 'half').precision == 'bf16'
+    export(tmp_path / 'int8', '--precision', 'int8', '--force')
+    bundle = Bundle.load(tmp_path / 'int8')
+    assert 'FakeQuantize' in (tmp_path / 'int8/model.xml').read_text()
+    assert bundle.parity['logits'][0] > 1e-4
+    gap = bundle.parity['mean_auc'][0]
+    beyond = abs(gap) > 0.002  # no finding has 30 positives among 24 images
+    assert bundle.forced == beyond
+    text = (tmp_path / 'int8/README.md').read_text()
+    assert ('written by --force' in text) == beyond
+
+
+def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
+    from mlrfnet_mm.commands import main
+    from mlrfnet_mm.inference.export import write
+
+    def shifted(run, gray, batch=16):
+        return np.concatenate([run(gray[i : i + 8])[0] for i in range(0, len(gray), 8)]) + 1e-3
+
+    monkeypatch.setattr(write, 'graph_logits', shifted)
+    words = ['export', str(checkpoint), '--images', '16', '--out-dir', str(tmp_path / 'b')]
+    with pytest.raises(SystemExit) as error:
+        main(words)
+    assert error.value.code == 2
+    assert 'a logit differs by 0.001, more than 0.0001. Nothing' in capsys.readouterr().err
+    assert not (tmp_path / 'b').exists() and not list(tmp_path.iterdir())
+    main([*words, '--force'])
+    assert Bundle.load(tmp_path / 'b').forced
+    stamp = BundleInferencer(tmp_path / 'b').stamp
+    assert stamp['runtime'] == 'openvino fp32 (beyond the limits of export, forced)'
+
+
+@pytest.mark.parametrize(
+    'options, text',
+    [
+        (['--to', 'onnx', '--precision', 'bf16'], 'onnx computes in fp32 or int8, not in bf16'),
+        (['--split', 'nowhere'], "'nowhere'"),
+    ],
+)
+def test_a_mistake_is_one_line(export, tmp_path, options, text):
+    done = export(tmp_path / 'x', *options, check=False)
+    assert done.returncode == 2 and text in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_another_folder_is_left_alone(export, tmp_path):
+    (tmp_path / 'mine.txt').write_text('mine')
+    done = export(tmp_path, check=False)
+    assert done.returncode == 2 and 'is not a bundle: give another folder' in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ['mine.txt']
+
+
+@pytest.mark.parametrize(
+    'change, text',
+    [
+        (lambda c: c | dict(version=9), 'form 9'),
+        (lambda c: c | dict(color='blue'), 'color'),
+        (lambda c: c | dict(runtime='tvm'), "runtime 'tvm'"),
+        (lambda c: {k: v for k, v in c.items() if k != 'lam'}, 'KeyError'),
+        (lambda c: c | dict(graph={'model.onnx': 'abc'}), 'SHA-256'),
+    ],
+)
+def test_a_changed_bundle_is_refused(bundles, tmp_path, change, text):
+    folder = tmp_path / 'bundle'
+    folder.mkdir()
+    for path in bundles['onnx'].iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    content = json.loads((folder / 'bundle.json').read_text())
+    (folder / 'bundle.json').write_text(json.dumps(change(content)))
+    with pytest.raises(ValueError, match=text):
+        BundleInferencer(folder)
+
+
+def test_thresholds_of_another_checkpoint_are_refused(bundles, tmp_path):
+    folder = tmp_path / 'bundle'
+    folder.mkdir()
+    for path in bundles['onnx'].iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    content = json.loads((folder / 'thresholds.json').read_text())
+    (folder / 'thresholds.json').write_text(json.dumps(content | dict(checkpoint='f' * 12)))
+    with pytest.raises(ValueError, match='is for a checkpoint of SHA-256 ffffffffffff'):
+        BundleInferencer(folder)
+
+
+def test_what_torch_cannot_export_is_named(checkpoint, tmp_path):
+    model = load_model(checkpoint).model
+
+    class Moody(nn.Module):
+        num_classes = 14
+
+        def forward(self, feats):
+            scores = feats[-1].mean((2, 3))[:, :14]
+            return scores if scores.max() > 0 else -scores
+
+    model.head = Moody()
+    with pytest.raises(ValueError, match='torch cannot export ResNet with Moody'):
+        write_onnx(model, 64, tmp_path / 'model.onnx')
+    assert ExportGraph(model)(torch.zeros(1, 1, 64, 64, dtype=torch.uint8))[0].shape == (1, 14)
+
+
+def test_the_table_of_the_documents_is_of_the_shipped_configs():
+    text = (ROOT / 'docs/export.md').read_text()
+    rows = [line.split('|')[1].strip() for line in text.splitlines() if line.startswith('| zoo/')]
+    shipped = {str(p.relative_to(ROOT / 'configs')) for p in (ROOT / 'configs/zoo').glob('*.py')}
+    assert rows and set(rows) <= shipped
