@@ -75,6 +75,9 @@ setup(
             'pylibjpeg-rle',
         ],
         'audit': ['imagehash>=4.3', 'cleanlab>=2.6'],  # near-duplicates; suspected labels (pandas)
+        'onnx': ['onnxruntime>=1.19', 'onnx>=1.16', 'onnxscript>=0.2'],  # export, and running it
+        'openvino': ['openvino>=2024.4'],  # running what was exported; export needs onnx too
+        'int8': ['nncf>=2.13', 'openvino>=2024.4'],
         'parquet': ['pyarrow'],  # tables of one's own in Parquet
         'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
         'mlflow': ['mlflow'],
@@ -82,7 +85,7 @@ setup(
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[audit,cam,dicom,docs,lite0,lite1,lite2,parquet]',
+            'mlrfnet-mm[audit,cam,dicom,docs,int8,lite0,lite1,lite2,onnx,openvino,parquet]',
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',
