@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mlrfnet_mm.evaluation import bootstrap_auc, percentile_interval, roc_auc
-from mlrfnet_mm.reports.ablation.results import interval
+from mlrfnet_mm.evaluation.comparison.seeds import over_seeds
 
 BASE = 0.75  # AUC of the first method
 CLASSES = 3
@@ -66,7 +66,7 @@ def main() -> None:
                 hits = []
                 for _ in range(args.runs):
                     values, draws = compare(rng, seeds, difference, sd, args.patients)
-                    low, high = interval(values, draws)
+                    low, high = over_seeds(values, draws).interval()
                     fixed = percentile_interval(draws.mean(0))
                     hits.append(
                         (
