@@ -37,7 +37,9 @@ class TwoLevel:
 
     @property
     def error(self) -> float:
-        """Standard error over patients and seeds."""
+        """Standard error over patients and seeds; NaN where the estimate is."""
+        if np.isnan(self.mean):
+            return float('nan')
         return float((np.nanvar(self.draws, ddof=1) + sum(v for v, _ in self.seeds)) ** 0.5)
 
     @property
