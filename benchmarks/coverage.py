@@ -33,6 +33,13 @@ from mlrfnet_mm.evaluation import (
     operating_points,
     percentile_interval,
 )
+from mlrfnet_mm.evaluation.comparison.margin import margin_test
+from mlrfnet_mm.evaluation.comparison.mcnemar import (
+    RATES,
+    PairedRates,
+    clustered_mcnemar,
+    paired_rates,
+)
 from mlrfnet_mm.evaluation.thresholds.choose import METRICS
 
 SHIFT, MARGIN, FINDINGS = 1.0, 0.02, 3
@@ -86,6 +93,13 @@ class Sample:
         labels, names = (two == THRESHOLD).astype(float), np.array(['a', 'b'])
         classes = self.predictions(0).classes
         return Predictions(two, labels, names, names, classes, 'simulated all/val')
+
+    @cached_property
+    def rates(self) -> PairedRates:
+        """The first model against the worse one, both called at ``THRESHOLD``."""
+        called = self.scores[0] >= THRESHOLD, self.scores[2] >= THRESHOLD
+        rest = self.labels, self.patients, None, self.replicates, self.number
+        return paired_rates(called, *rest)
 
     @cached_property
     def points(self) -> OperatingPoints:
@@ -182,6 +196,28 @@ def auc_difference(sample: Sample) -> Ends:
     return low, high, MARGIN
 
 
+def one_sided_bound(sample: Sample) -> Ends:
+    """The 95 % lower bound that non-inferiority is judged by, of the worse model less the other."""
+    gaps = sample.others[:, 1] - sample.areas[0][:, 0]
+    return float(margin_test(gaps, MARGIN).ends[0]), np.inf, -MARGIN
+
+
+def rate_difference(sample: Sample, rate: str) -> Ends:
+    """Of the first finding; the worse model's negatives are as those of the other."""
+    low, high = sample.rates.intervals[:, 0, RATES.index(rate)]
+    return low, high, TRUE_GAPS[rate]
+
+
+def mean_rate_difference(sample: Sample, rate: str) -> Ends:
+    """Over the findings, all of the same difference."""
+    low, high = sample.rates.mean_interval[:, RATES.index(rate)]
+    return low, high, TRUE_GAPS[rate]
+
+
+TRUE_GAPS = dict(
+    sensitivity=float(norm.cdf(SHIFT - THRESHOLD) - norm.cdf(WORSE - THRESHOLD)), specificity=0.0
+)
+
 INTERVALS: dict[str, Callable[[Sample], Ends]] = {
     'AUC, plain DeLong': partial(auc_by_delong, by_patient=False),
     'AUC, DeLong by patient': partial(auc_by_delong, by_patient=True),
@@ -193,6 +229,10 @@ INTERVALS: dict[str, Callable[[Sample], Ends]] = {
     'macro specificity': partial(macro_average, metric='specificity'),
     'macro precision': partial(macro_average, metric='precision'),
     'AUC difference': auc_difference,
+    'AUC difference, one-sided bound': one_sided_bound,
+    'sensitivity difference': partial(rate_difference, rate='sensitivity'),
+    'specificity difference': partial(rate_difference, rate='specificity'),
+    'mean sensitivity difference': partial(mean_rate_difference, rate='sensitivity'),
 }
 
 
@@ -207,10 +247,32 @@ def difference_p(sample: Sample) -> float:
     return float(bootstrap_p(sample.areas[0][:, 0] - sample.others[:, 0]))
 
 
+def mcnemar_p(sample: Sample, value: int, by_patient: bool) -> float:
+    """The model and one as good, among the images of a label."""
+    calls = sample.scores[:2, :, 0] >= THRESHOLD
+    rows = sample.labels[:, 0] == value
+    gaps = calls[0, rows].astype(int) - calls[1, rows]
+    if by_patient:
+        gaps = np.bincount(sample.patients[rows], gaps).astype(int)
+    return clustered_mcnemar(gaps)
+
+
+def margin_p(sample: Sample, both_sides: bool) -> float:
+    """The worse model is worse by just the margin: it is neither non-inferior nor equivalent."""
+    test = margin_test(sample.others[:, 1] - sample.areas[0][:, 0], MARGIN)
+    return float(test.p_inside if both_sides else test.p_above)
+
+
 ERRORS: dict[str, Callable[[Sample], float]] = {
     'AUC difference, plain DeLong': partial(delong_p, by_patient=False),
     'AUC difference, DeLong by patient': partial(delong_p, by_patient=True),
     'AUC difference, bootstrap': difference_p,
+    'sensitivity, plain McNemar': partial(mcnemar_p, value=1, by_patient=False),
+    'sensitivity, McNemar by patient': partial(mcnemar_p, value=1, by_patient=True),
+    'specificity, plain McNemar': partial(mcnemar_p, value=0, by_patient=False),
+    'specificity, McNemar by patient': partial(mcnemar_p, value=0, by_patient=True),
+    'non-inferiority, at the margin': partial(margin_p, both_sides=False),
+    'equivalence, at the margin': partial(margin_p, both_sides=True),
 }
 
 
