@@ -16,6 +16,7 @@ is a line in ``ERRORS``: a set → the p-value of a hypothesis that is true.
 
 import argparse
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -143,7 +144,7 @@ Ends = tuple[float, float, float]  # low, high, truth
 def auc_by_delong(sample: Sample, by_patient: bool) -> Ends:
     """With images as independent, or by patient."""
     patients = sample.patients if by_patient else None
-    low, high = delong_interval(sample.scores[0], sample.labels, patients)[:, 0]
+    low, high = delong_interval(sample.scores[0, :, :1], sample.labels[:, :1], patients)[:, 0]
     return low, high, TRUE_AUC
 
 
@@ -239,7 +240,8 @@ INTERVALS: dict[str, Callable[[Sample], Ends]] = {
 def delong_p(sample: Sample, by_patient: bool) -> float:
     """The model and one as good, by DeLong."""
     patients = sample.patients if by_patient else None
-    return float(delong_test(sample.scores[0], sample.scores[1], sample.labels, patients)[0])
+    first, second = sample.scores[:2, :, :1]
+    return float(delong_test(first, second, sample.labels[:, :1], patients)[0])
 
 
 def difference_p(sample: Sample) -> float:
@@ -293,6 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('--sets', type=int, default=500, help='simulated test sets per column')
     parser.add_argument('--replicates', type=int, default=400, help='of the bootstrap')
+    parser.add_argument('--workers', type=int, default=1, help='processes that work side by side')
     parser.add_argument('--table', choices=['few', 'clusters'], help='one of the two alone')
     args = parser.parse_args()
     few = {f'{m}': (300, m, 0.0, False, False) for m in (1, 2, 3, 5, 8, 10, 15, 20, 50)}
@@ -306,8 +309,10 @@ def main() -> None:
         ('clusters', clusters, '300 patients with 1 to 10 images, 60 positive: labels of, ICC'),
     ):
         if args.table in (None, table):
-            print(f'\n{title}: {args.sets} sets, {args.replicates} replicates')
-            columns = [shares(args.sets, args.replicates, one) for one in settings.values()]
+            print(f'\n{title}: {args.sets} sets, {args.replicates} replicates', flush=True)
+            one = partial(shares, args.sets, args.replicates)
+            with ProcessPoolExecutor(args.workers) as pool:
+                columns = list(pool.map(one, settings.values()))
             print(f'| | {" | ".join(settings)} |')
             print('|---' * (len(settings) + 1) + '|')
             names = [f'covers: {name}' for name in INTERVALS]

@@ -47,10 +47,10 @@ def test_each_model_is_called_at_thresholds_of_its_own():
         assert [record['rate'], record['rate_against']] == [r.mean() for r in right]
         assert [record['threshold'], record['threshold_against']] == cuts
         gaps = np.bincount(patients[rows], right[0].astype(int) - right[1])
-        assert record['p_mcnemar'] == clustered_mcnemar(gaps)
-        p = np.array([r['p_mcnemar'] for r in table.records[:-1]])
+        assert record['p_rate'] == clustered_mcnemar(gaps)
+        p = np.array([r['p_rate'] for r in table.records[:-1]])
         assert np.isnan(p[1]) and np.isnan(table.records[1]['rate'])  # no threshold: no rate
-        assert [r['p_mcnemar_holm'] for r in table.records[:-1:2]] == holm(p)[DEFINED].tolist()
+        assert [r['p_rate_holm'] for r in table.records[:-1:2]] == holm(p)[DEFINED].tolist()
         mean = table.records[-1]
         rates = np.array([r['rate'] for r in table.records[:-1]])
         assert mean['rate'] == pytest.approx(rates[DEFINED].mean())
@@ -85,6 +85,18 @@ def test_the_margin_is_judged_by_the_bootstrap_by_patient():
     assert table.records[2]['p_above_holm'] == holm(found.p_above[:2])[1]
     assert 'p_above_holm' not in table.records[-1]
     assert 'worse' in table.notes[0] and 'worse' not in table.text().split('Difference of')[0]
+
+
+def test_the_floor_of_holm_s_correction_is_said():
+    wide = replace(
+        TEST,
+        scores=np.tile(TEST.scores, 4),
+        labels=np.tile(TEST.labels, 4),
+        classes=np.array(list('abcdefghijkl')),
+    )
+    for p, tested, said in ((TEST, 2, False), (wide, 8, True)):
+        notes = ' '.join(margin_table(p, other_model(p), 0.1, 100).notes)
+        assert (f'no p is below {tested / 101:.2g}' in notes) == said
 
 
 def test_a_model_is_equivalent_to_itself_where_it_differs_little():
@@ -211,6 +223,7 @@ def test_the_commands(files, capsys):
     printed = capsys.readouterr().out
     for part in ('sensitivity against', 'specificity against', 'margin of 0.1', 'can be shown'):
         assert part in printed
+    assert '…' not in printed  # nothing is cut
     written = {path.stem for path in (files / 'out').iterdir()}
     assert {'sensitivity_against', 'specificity_against', 'margin', 'power'} <= written
     for i, p in enumerate(SEEDS[0]):

@@ -104,20 +104,21 @@ def rate_tables(
             record |= with_interval('difference', a - b, found.intervals[:, k, i])
             only = dict(zip(('only_first', 'only_second'), found.only[:, k, i], strict=True))
             record |= {key: int(count) for key, count in only.items()}
-            record |= dict(p_mcnemar=float(found.p[k, i]), p_mcnemar_holm=float(corrected[k]))
+            record |= dict(p_rate=float(found.p[k, i]), p_rate_holm=float(corrected[k]))
             thresholds = dict(threshold=cuts[0][k], threshold_against=cuts[1][k])
             records.append(record | {key: float(cut) for key, cut in thresholds.items()})
         a, b = found.mean[:, i]
         mean: Record = dict(finding=mean_name(first, 'mean'), rate=float(a), rate_against=float(b))
         mean |= with_interval('difference', a - b, found.mean_interval[:, i])
-        mean |= dict(p_bootstrap=float(found.mean_p[i]))
+        mean |= dict(p_rate=float(found.mean_p[i]))
         tested = int((~np.isnan(found.p[:, i])).sum())
         notes = [
             f'Thresholds by {rule}, of each model on its own {validations[0].stamp}, held fixed. '
             'Nominal 95 % intervals of the difference by paired bootstrap over patients; p by '
             "McNemar's test clustered by patient (Obuchowski 1998), exact with fewer than "
-            f'{LEAST_DISCORDANT} patients in whom the models differ. Holm corrects over {tested} '
-            'findings of this table.',
+            f'{LEAST_DISCORDANT} patients in whom the models differ; p of the mean by bootstrap. '
+            f'Holm corrects over {tested} findings of this table. Only 1st, only 2nd: images that '
+            'one model alone calls rightly.',
             *few_notes(first),
         ]
         columns = {
@@ -125,10 +126,10 @@ def rate_tables(
             rate: 'rate',
             'against': 'rate_against',
             'difference': 'difference',
-            'right in 1st only': 'only_first',
-            'in 2nd only': 'only_second',
-            'p': 'p_mcnemar',
-            'p Holm': 'p_mcnemar_holm',
+            'only 1st': 'only_first',
+            'only 2nd': 'only_second',
+            'p': 'p_rate',
+            'p Holm': 'p_rate_holm',
         }
         title = f'{first.stamp}: {rate} against the second file{unit_note(first)}'
         tables.append(Table(f'{rate}_against', title, columns, [*records, mean], notes))
@@ -159,6 +160,12 @@ def margin_table(
     draws = np.column_stack([gaps, mean_over_classes(gaps[:, first.in_mean])])
     draws[:, :-1][:, too_few_patients(first.labels, first.patients)] = np.nan
     notes = list(few_notes(first))
+    tested = int((~np.isnan(draws[:, :-1]).all(0)).sum())
+    if tested / (replicates + 1) > 0.05:
+        notes.append(
+            f'With {replicates:,} replicates no p is below {tested / (replicates + 1):.2g} after '
+            f"Holm's correction: take --replicates {20 * tested:d} or more."
+        )
     return lay_out_margins(first, np.append(values, mean), margin_test(draws, margin), notes)
 
 
