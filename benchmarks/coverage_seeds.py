@@ -5,8 +5,9 @@
 A method's models differ by seed: a seed makes all their scores better or worse. Each simulated
 comparison draws a test set of patients with one to five images, and S seeds of either method; the
 methods' expected AUCs differ by the given difference. Printed are the shares of the comparisons
-whose interval covers it, by patients and seeds (what tables of ablations print) and by patients
-alone with the seeds held fixed, and the shares in which the interval excludes 0.
+whose interval covers it, and those in which it excludes 0: by patients and seeds, paired (what
+tables of ablations print) or not (what ``mlrfnet compare`` prints), and by patients alone with the
+seeds held fixed.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mlrfnet_mm.evaluation import bootstrap_auc, percentile_interval, roc_auc
-from mlrfnet_mm.reports.ablation.results import interval
+from mlrfnet_mm.evaluation.comparison.seeds import difference_over_seeds
 
 BASE = 0.75  # AUC of the first method
 CLASSES = 3
@@ -29,25 +30,22 @@ def shift(auc: float) -> float:
 def compare(
     rng: np.random.Generator, seeds: int, difference: float, sd: float, patients: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Seeds' differences (S,) of the mean AUC, and their replicates (S, R)."""
+    """Mean AUCs (2, S) of the methods' seeds, the better method first, and replicates (2, S, R)."""
     index = np.repeat(np.arange(patients), rng.integers(1, 6, patients))
     n = len(index)
     labels = (rng.random((n, CLASSES)) < 0.2).astype(float)
     common = rng.standard_normal((patients, CLASSES))[index] * 0.5
     hard = rng.standard_normal((n, CLASSES)) * 0.5  # images that are hard for all models
     number = int(rng.integers(2**31))
-    values, draws = [], []
-    for _ in range(seeds):
-        pair = []
-        for auc in (BASE, BASE + difference):
+    values, draws = np.empty((2, seeds)), np.empty((2, seeds, 200))
+    for seed in range(seeds):
+        for method, auc in ((1, BASE), (0, BASE + difference)):
             auc += sd * rng.standard_normal()
             noise = rng.standard_normal((n, CLASSES)) * 0.5**0.5
             scores = common + hard + noise + shift(auc) * labels
-            replicates = bootstrap_auc(scores, labels, index, 200, number).mean(1)
-            pair.append((roc_auc(scores, labels).mean(), replicates))
-        values.append(pair[1][0] - pair[0][0])
-        draws.append(pair[1][1] - pair[0][1])
-    return np.array(values), np.array(draws)
+            values[method, seed] = roc_auc(scores, labels).mean()
+            draws[method, seed] = bootstrap_auc(scores, labels, index, 200, number).mean(1)
+    return values, draws
 
 
 def main() -> None:
@@ -57,24 +55,25 @@ def main() -> None:
     parser.add_argument('--patients', type=int, default=285, help="the phantom's test patients")
     args = parser.parse_args()
     print(f'{args.runs} comparisons per row, {args.patients} patients, 200 replicates\n')
-    print('| seeds | sd over seeds | true difference | covers | excludes 0 | seeds fixed: covers |')
-    print('|---|---|---|---|---|---|')
+    columns = 'covers', 'excludes 0', 'not paired: covers', 'excludes 0', 'seeds fixed: covers'
+    print(f'| seeds | sd over seeds | true difference | {" | ".join(columns)} |')
+    print('|---' * (len(columns) + 3) + '|')
     for seeds in (3, 5):
         for sd in (0.0, 0.009):  # 0.009: the phantom's Table 9
             for difference in (0.0, 0.01):
                 rng = np.random.default_rng([seeds, int(1000 * sd), int(1000 * difference)])
-                hits = []
+                hits: list[list[bool]] = []
                 for _ in range(args.runs):
                     values, draws = compare(rng, seeds, difference, sd, args.patients)
-                    low, high = interval(values, draws)
-                    fixed = percentile_interval(draws.mean(0))
-                    hits.append(
-                        (
-                            low <= difference <= high,
-                            not low <= 0 <= high,
-                            fixed[0] <= difference <= fixed[1],
-                        )
-                    )
+                    pair = (values[0], values[1]), (draws[0], draws[1])
+                    hits.append([])
+                    for low, high in (
+                        difference_over_seeds(*pair, paired=True).interval(),
+                        difference_over_seeds(*pair).interval(),
+                    ):
+                        hits[-1] += [low <= difference <= high, not low <= 0 <= high]
+                    low, high = percentile_interval((draws[0] - draws[1]).mean(0))
+                    hits[-1].append(low <= difference <= high)
                 shares = ' | '.join(f'{share:.3f}' for share in np.mean(hits, 0))
                 print(f'| {seeds} | {sd} | {difference} | {shares} |', flush=True)
 

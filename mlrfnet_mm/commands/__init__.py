@@ -18,6 +18,7 @@ COMMANDS = {
     'train': 'train a model',
     'test': 'test a checkpoint, on its own data or on other data',
     'evaluate': 'areas under curves with intervals, thresholds, two models compared',
+    'compare': 'two models of several seeds or readers each',
     'ensemble': 'average the predictions of several models',
     'calibrate': 'calibration and thresholds from validation predictions',
     'plot': 'ROC, precision-recall and reliability curves; loss over the epochs',

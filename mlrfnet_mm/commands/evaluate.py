@@ -26,6 +26,18 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--against', metavar='NPZ', help='a second model on the same images: paired differences'
     )
+    parser.add_argument(
+        '--against-val',
+        metavar='NPZ',
+        help='validation predictions of the second model: with --val and --against, adds '
+        'sensitivity and specificity of both, each at thresholds of its own',
+    )
+    add(parser, '--margin')
+    parser.add_argument(
+        '--power',
+        action='store_true',
+        help='adds the smallest difference in AUC that these images can show',
+    )
     add(parser, '--rule')
     add(parser, '--unit', 'auto')
     add(parser, '--replicates')
@@ -37,10 +49,13 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> None:
     """Load, compute, print, write."""
     args = make_parser(prog).parse_args(argv)
-    files = dict(predictions=args.npz, val=args.val, against=args.against)
+    files = dict(
+        predictions=args.npz, val=args.val, against=args.against, against_val=args.against_val
+    )
     files = {name: path for name, path in files.items() if path}
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
     from mlrfnet_mm.reports.output.progress import progress_bar
+    from mlrfnet_mm.reports.scores.comparison.two_models import comparison_tables
     from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
     loaded = {name: load_predictions(path, args.unit) for name, path in files.items()}
@@ -51,13 +66,26 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
             test,
             val=loaded.get('val'),
             against=loaded.get('against'),
-            rule=args.rule,
             choose_on_test=args.choose_on_test,
+            files=files,
+            rule=args.rule,
             replicates=args.replicates,
             seed=args.seed,
-            files=files,
             progress=bar.advance,
         )
+    statistics.tables.extend(
+        comparison_tables(
+            test,
+            against=loaded.get('against'),
+            val=loaded.get('val'),
+            against_val=loaded.get('against_val'),
+            margin=args.margin,
+            power=args.power,
+            rule=args.rule,
+            replicates=args.replicates,
+            seed=args.seed,
+        )
+    )
     print(statistics.text())
     if args.out_dir:
         for path in statistics.write(args.out_dir):

@@ -31,6 +31,17 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def difference(text: str) -> float:
+    """Reader of a number between 0 and 1, neither of them."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f'must be a number, got {text!r}') from None
+    if not 0 < value < 1:
+        raise ArgumentTypeError(f'must be above 0 and below 1, got {text}')
+    return value
+
+
 SHARED: dict[str, dict[str, Any]] = {
     'config': dict(metavar='CONFIG', help='config file, or the name of one that is shipped'),
     'checkpoint': dict(
@@ -72,6 +83,12 @@ SHARED: dict[str, dict[str, Any]] = {
         choices=['auto', 'image', 'study'],
         help='what scores are of: images, studies (maximum over their images), or auto: studies '
         'where the file has them',
+    ),
+    '--margin': dict(
+        type=difference,
+        metavar='DIFFERENCE',
+        help='largest difference of two AUCs that does not matter, as 0.02: adds non-inferiority '
+        'and equivalence of the first model to the second',
     ),
     '--replicates': dict(
         type=at_least(1), default=1000, metavar='N', help='draws of the bootstrap by patient'

@@ -2,14 +2,8 @@
 
 Every row and seed is scored on the same test images, and every replicate of the bootstrap draws the
 same patients for all of them. In a replicate a row's value is the mean over its seeds of the mean
-AUC; the difference to the base row takes the seeds that both have.
-
-A claim about a method is one about other patients and other seeds. So the variance of a mean over S
-seeds is that of the bootstrap over patients, seeds held fixed, plus s²/S with s the standard
-deviation over the seeds, for a difference that of the seeds' paired differences; the interval takes
-Student's t with the degrees of freedom of Welch and Satterthwaite, S - 1 for the part of the seeds.
-With one seed the interval is about patients only. ``benchmarks/coverage_seeds.py`` checks how often
-such intervals cover.
+AUC; the difference to the base row takes the seeds that both have. The intervals are those of
+:mod:`mlrfnet_mm.evaluation.comparison.seeds`, over patients and seeds.
 """
 
 from collections.abc import Sequence
@@ -18,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from mlrfnet_mm.evaluation import (
     Predictions,
     bootstrap_auc,
     mean_defined,
     mean_over_classes,
-    percentile_interval,
     roc_auc,
 )
+from mlrfnet_mm.evaluation.comparison.seeds import over_seeds
 from mlrfnet_mm.evaluation.files.pairing import aligned, load_predictions
 from mlrfnet_mm.reports.ablation.plan import Plan, Row
 from mlrfnet_mm.reports.ablation.runs import Run, finished, make_run
@@ -67,7 +60,7 @@ class RowResult:
     @property
     def interval(self) -> np.ndarray:
         """(2,) ends of the nominal 95 % interval of the mean."""
-        return interval(self.aucs, self.draws) if self.seeds else np.full(2, np.nan)
+        return over_seeds(self.aucs, self.draws).interval() if self.seeds else np.full(2, np.nan)
 
     def difference(self, base: 'RowResult') -> 'Difference':
         """This row minus the base, over the seeds that both have."""
@@ -76,7 +69,7 @@ class RowResult:
             return Difference(float('nan'), np.full(2, np.nan), float('nan'), 0)
         a, b = ([result.seeds.index(seed) for seed in common] for result in (self, base))
         gaps = self.aucs[a] - base.aucs[b]
-        ends = interval(gaps, self.draws[a] - base.draws[b])
+        ends = over_seeds(gaps, self.draws[a] - base.draws[b]).interval()
         sd = float(gaps.std(ddof=1)) if len(gaps) > 1 else float('nan')
         return Difference(float(gaps.mean()), ends, sd, len(gaps))
 
@@ -96,26 +89,6 @@ class Difference:
     ends: np.ndarray
     sd: float
     seeds: int
-
-
-def interval(values: np.ndarray, draws: np.ndarray, level: float = 0.95) -> np.ndarray:
-    """(2,) ends of an interval over patients and seeds; see the module.
-
-    Args:
-        values: (S,) of each seed.
-        draws: (S, R) the same in each replicate of the bootstrap by patient.
-        level: nominal coverage.
-    """
-    seeds = len(values)
-    if seeds < 2:
-        return percentile_interval(draws.mean(0), level)
-    of_patients = float(np.nanvar(draws.mean(0), ddof=1))
-    of_seeds = float(values.var(ddof=1) / seeds)
-    variance = of_patients + of_seeds
-    # degrees of freedom: infinite for the patients, who are hundreds
-    freedom = (seeds - 1) * (variance / of_seeds) ** 2 if of_seeds > 0 else np.inf
-    half = float(student.ppf((1 + level) / 2, freedom)) * variance**0.5
-    return values.mean() + np.array([-half, half])
 
 
 @dataclass(frozen=True)
