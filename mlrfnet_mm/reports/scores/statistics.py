@@ -141,21 +141,21 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
         records.append(
             dict(finding=name, n=int((~np.isnan(y)).sum()), positives=int(np.nansum(y)))
             | dict(positive_patients=int(with_positive[k]))
-            | _with_interval('auc', aucs[k], auc_ends[:, k])
+            | with_interval('auc', aucs[k], auc_ends[:, k])
             | dict(delong_low=float(delong[0, k]), delong_high=float(delong[1, k]))
-            | _with_interval('ap', aps[k], ap_ends[:, k])
+            | with_interval('ap', aps[k], ap_ends[:, k])
             | dict(one_sided_replicates=int(lost[k]))
         )
-    mean: Record = dict(finding=_mean_name(test, 'mean'))
+    mean: Record = dict(finding=mean_name(test, 'mean'))
     for key, values, draws in (('auc', aucs, auc_draws), ('ap', aps, ap_draws)):
         ends = percentile_interval(mean_over_classes(draws[:, test.in_mean]))
-        mean |= _with_interval(key, mean_defined(values[test.in_mean]), ends)
+        mean |= with_interval(key, mean_defined(values[test.in_mean]), ends)
     notes = [
         'Nominal 95 % intervals: by bootstrap over patients (percentiles), and by DeLong (normal), '
         'clustered by patient (Obuchowski 1997). By simulation they cover 0.93 to 0.95, with 10 to '
         '19 positive patients about 0.89.',
         *_undefined_notes(test, aucs, lost, len(auc_draws)),
-        *_few_notes(test),
+        *few_notes(test),
     ]
     rare = test.classes[(np.nansum(test.labels, 0) < 50) & ~few & ~np.isnan(aucs)]
     if len(rare):
@@ -169,7 +169,7 @@ def _auc_table(test: Predictions, auc_draws: np.ndarray, ap_draws: np.ndarray) -
         'DeLong': 'delong',
         'AP (bootstrap)': 'ap',
     }
-    title = f'{test.stamp}: AUC and average precision{_unit_note(test)}'
+    title = f'{test.stamp}: AUC and average precision{unit_note(test)}'
     return Table('auc', title, columns, [*records, mean], notes)
 
 
@@ -192,7 +192,7 @@ def _undefined_notes(
         )
 
 
-def _few_notes(test: Predictions) -> Iterable[str]:
+def few_notes(test: Predictions) -> Iterable[str]:
     """Name the classes that get no interval and no test."""
     few = too_few_patients(test.labels, test.patients)
     few &= ~np.isnan(roc_auc(test.scores, test.labels))
@@ -218,17 +218,17 @@ def _threshold_table(
     for k, name in enumerate(test.classes.tolist()):
         record: Record = dict(finding=name, threshold=float(points.thresholds[k]))
         for i, metric in enumerate(METRICS):
-            record |= _with_interval(metric, points.values[k, i], points.intervals[:, k, i])
+            record |= with_interval(metric, points.values[k, i], points.intervals[:, k, i])
         records.append(record | chosen)
-    macro: Record = dict(finding=_mean_name(test, 'macro average'))
+    macro: Record = dict(finding=mean_name(test, 'macro average'))
     for i, metric in enumerate(METRICS):
-        macro |= _with_interval(metric, points.macro[i], points.macro_interval[:, i])
+        macro |= with_interval(metric, points.macro[i], points.macro_interval[:, i])
     defined = (~np.isnan(points.values[test.in_mean])).sum(0)
     notes = [
         "Nominal 95 % intervals by bootstrap over patients, thresholds held fixed; Wilson's over "
         'patients where all replicates agree. Thresholds apply to scores per '
         f'{test.unit}.',
-        *_few_notes(test),
+        *few_notes(test),
     ]
     if defined.min() < test.in_mean.sum():
         each = ', '.join(f'{m} {n}' for m, n in zip(METRICS, defined, strict=True))
@@ -237,7 +237,7 @@ def _threshold_table(
         )
     columns = {'finding': 'finding', 'threshold': 'threshold', **{m: m for m in METRICS}}
     title = f'{test.stamp}: thresholds by {points.rule}, chosen on {points.chosen_on}'
-    title += _unit_note(test)
+    title += unit_note(test)
     return Table('thresholds', title, columns, [*records, macro | chosen], notes, wide=True)
 
 
@@ -268,12 +268,12 @@ def _paired_table(
     for k, name in enumerate(first.classes.tolist()):
         a, b = float(aucs[0][k]), float(aucs[1][k])
         record: Record = dict(finding=name, auc=a, auc_against=b)
-        record |= _with_interval('difference', a - b, ends[:, k])
+        record |= with_interval('difference', a - b, ends[:, k])
         records.append(record | {key: float(p[k]) for key, p in tests.items()})
     means = mean_over_classes(gaps[:, first.in_mean])
     a, b = (mean_defined(values[first.in_mean]) for values in aucs)
-    mean: Record = dict(finding=_mean_name(first, 'mean'), auc=a, auc_against=b)
-    mean |= _with_interval('difference', a - b, percentile_interval(means))
+    mean: Record = dict(finding=mean_name(first, 'mean'), auc=a, auc_against=b)
+    mean |= with_interval('difference', a - b, percentile_interval(means))
     mean |= dict(p_bootstrap=float(bootstrap_p(means)))
     counts = [int((~np.isnan(p)).sum()) for p in (p_bootstrap, p_delong)]
     least = 2 / (replicates + 1)
@@ -281,7 +281,7 @@ def _paired_table(
         'Nominal 95 % intervals and p by paired bootstrap over patients (least p '
         f'{least:.2g}); p by paired DeLong, clustered by patient (Obuchowski 1997). Holm corrects '
         f'over {counts[0]} findings (DeLong: {counts[1]}); the mean is not one of them.',
-        *_few_notes(first),
+        *few_notes(first),
     ]
     if counts[0] * least > 0.05:
         notes.append(
@@ -299,21 +299,21 @@ def _paired_table(
         'p DeLong': 'p_delong',
         'Holm': 'p_delong_holm',
     }
-    title = f'{first.stamp}: AUC against the second file{_unit_note(first)}'
+    title = f'{first.stamp}: AUC against the second file{unit_note(first)}'
     return Table('against', title, columns, [*records, mean], notes)
 
 
-def _unit_note(predictions: Predictions) -> str:
+def unit_note(predictions: Predictions) -> str:
     """What the title says of rows that are studies."""
     return ', per study (maximum over its images)' if predictions.unit == 'study' else ''
 
 
-def _mean_name(predictions: Predictions, name: str) -> str:
+def mean_name(predictions: Predictions, name: str) -> str:
     """``'mean'``, or where a data set scores some classes only, ``'mean of the 5 scored'``."""
     counted = predictions.in_mean
     return name if counted.all() else f'{name} of the {counted.sum()} scored'
 
 
-def _with_interval(key: str, value: float, ends: np.ndarray) -> Record:
+def with_interval(key: str, value: float, ends: np.ndarray) -> Record:
     """Record of a value and its interval."""
     return {key: float(value), f'{key}_low': float(ends[0]), f'{key}_high': float(ends[1])}
