@@ -165,8 +165,8 @@ def real_folder():
     return REAL
 
 
-# Sensitivity and PPV of NIH's labels on Google's test set, counted by others to two decimals. One of
-# the ends, 0.54, is 0.5347 by scipy for 574 of 1,135.
+# Sensitivity and PPV of NIH's labels on Google's test set, counted by others to two decimals. One
+# of the ends, 0.54, is 0.5347 by scipy for 574 of 1,135.
 PUBLISHED = {
     'Pneumothorax': ((0.50, 0.43, 0.57), (0.49, 0.42, 0.55)),
     'Nodule or mass': ((0.45, 0.40, 0.51), (0.57, 0.50, 0.63)),
