@@ -108,8 +108,15 @@ SHARED: dict[str, dict[str, Any]] = {
     ),
     '--layer': dict(metavar='NAME', help='target layer of the Grad-CAM family, as backbone.layer3'),
     '--batch-size': dict(type=at_least(1), default=16, metavar='N', help='images at a time'),
+    '--calibration': dict(metavar='JSON', help='what mlrfnet calibrate wrote, or its folder'),
     '--device': dict(metavar='DEVICE', help='where the model runs, as in torch: cpu, cuda'),
     '--data-root': dict(metavar='DIR', help="the data set's folder"),
+    '--labels': dict(
+        metavar='LABELS',
+        help="label table: predict marks true findings by ChestX-ray14's; evaluate compares labels "
+        'of another source, google2019 (of radiologists, for ChestX-ray14) or a table with a '
+        'column image and one for each finding',
+    ),
     '--size': dict(type=at_least(1), metavar='PIXELS', help='side of the images'),
     '--workers': dict(type=at_least(1), metavar='N', help='processes that work side by side'),
 }

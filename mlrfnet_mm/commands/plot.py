@@ -28,9 +28,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
             add(figure, '--replicates')
             add(figure, '--seed')
         if name == 'reliability':
-            figure.add_argument(
-                '--calibration', metavar='JSON', help='what mlrfnet calibrate wrote, or its folder'
-            )
+            add(figure, '--calibration', '<none: the scores alone>')
     return parser
 
 

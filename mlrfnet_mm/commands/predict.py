@@ -55,9 +55,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--scores', action='store_true', help='draw the image next to its seven highest scores'
     )
-    parser.add_argument(
-        '--labels', metavar='CSV', help="ChestX-ray14's label table, to mark true findings there"
-    )
+    add(parser, '--labels')
     parser.add_argument('--report', action='store_true', help='write one HTML page per study')
     parser.add_argument(
         '--with-patient',

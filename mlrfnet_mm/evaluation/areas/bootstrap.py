@@ -83,7 +83,7 @@ def bootstrap_areas(
     for k in range(labels.shape[1]):
         if not undefined[k]:
             known = ~np.isnan(labels[:, k])
-            counts = _count(scores[known, k], labels[known, k] == 1, index[known], blocks[0])
+            counts = bin_counts(scores[known, k], labels[known, k] == 1, index[known], blocks[0])
             for i, block in zip(starts, blocks, strict=True):
                 auc[i : i + BLOCK, k], ap[i : i + BLOCK, k] = _areas(*counts, block)
         if progress:
@@ -91,10 +91,17 @@ def bootstrap_areas(
     return auc, ap
 
 
-def _count(
+def bin_counts(
     scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, like: np.ndarray
 ) -> tuple[csr_array, csr_array]:
-    """Count positives (G, P) at their distinct scores and negatives (2G + 1, P) in the bins."""
+    """Count positives (G, P) at their distinct scores and negatives (2G + 1, P) in the bins.
+
+    Args:
+        scores: (N,).
+        positive: (N,) bool.
+        patient: (N,) index of each image's patient.
+        like: (P, B), weights whose type and height the counts have.
+    """
     levels, at = np.unique(scores[positive], return_inverse=True)
     negatives = scores[~positive]
     # Between levels both searches agree: even bins. Tied with level g they give g and g + 1: odd.

@@ -119,6 +119,26 @@ def confusion_metrics(counts: np.ndarray) -> np.ndarray:
     return np.stack(values, -1)
 
 
+def confusion_replicates(
+    cells: np.ndarray, patients: np.ndarray, replicates: int = 1000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum cells over each patient's images, and over the patients that a replicate draws.
+
+    Args:
+        cells: (N, K, 4) of :func:`confusion_counts`.
+        patients: (N,).
+        replicates: of the bootstrap by patient, R.
+        seed: see :func:`~mlrfnet_mm.evaluation.patient_weights`.
+
+    Returns:
+        (P, K, 4) and (R, K, 4).
+    """
+    index, weights = patient_weights(patients, replicates, seed)
+    by_patient = np.zeros((weights.shape[1], *cells.shape[1:]))
+    np.add.at(by_patient, index, cells)
+    return by_patient, np.tensordot(weights.astype(float), by_patient, 1)
+
+
 def wilson_interval(share: np.ndarray, n: np.ndarray, level: float = 0.95) -> np.ndarray:
     """(2, …) Wilson's interval of a share out of n independent trials; NaN for none.
 
@@ -192,10 +212,8 @@ def operating_points(
         raise ValueError(f'classes differ: {source.classes.tolist()}, {test.classes.tolist()}')
     thresholds = choose_thresholds(source.scores, source.labels, rule)
     cells = confusion_counts(test.scores, test.labels, thresholds)  # (N, K, 4)
-    index, weights = patient_weights(test.patients, replicates, seed)
-    by_patient = np.zeros((weights.shape[1], *cells.shape[1:]))
-    np.add.at(by_patient, index, cells)
-    drawn = confusion_metrics(np.tensordot(weights.astype(float), by_patient, 1))  # (R, K, 6)
+    by_patient, counts = confusion_replicates(cells, test.patients, replicates, seed)
+    drawn = confusion_metrics(counts)  # (R, K, 6)
     values = confusion_metrics(cells.sum(0))
     macros = np.stack(
         [mean_over_classes(drawn[:, test.in_mean, i]) for i in range(len(METRICS))], -1

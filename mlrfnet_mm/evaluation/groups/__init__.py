@@ -1,0 +1,1 @@
+"""Groups of patients, and two references for the same images."""

@@ -1,0 +1,1 @@
+"""What a clinical reader asks of prediction files."""
