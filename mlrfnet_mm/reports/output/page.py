@@ -31,10 +31,11 @@ class Picture:
 
 @dataclass
 class Section:
-    """A heading and what is below it, in order."""
+    """A heading and what is below it, in order; folded, it opens by a click, and on paper."""
 
     title: str
     blocks: list[str | Table | Picture | Absent] = field(default_factory=list)
+    folded: bool = False
 
 
 def text_columns(table: Table) -> set[int]:
