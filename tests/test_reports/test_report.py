@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_predictions, write_log
+from builders import make_predictions, write_log, write_run
 from mmengine.config import Config
 from sklearn.metrics import roc_auc_score
 
@@ -15,33 +15,21 @@ from mlrfnet_mm.reports.output.page import Absent, Section, html_page
 from mlrfnet_mm.reports.output.tables import Table
 from mlrfnet_mm.reports.run_page import sections
 from mlrfnet_mm.reports.run_page.finished_run import read_run
-from mlrfnet_mm.reports.run_page.found_tables import as_table, find
+from mlrfnet_mm.reports.run_page.found_tables import as_table, cut, find
 from mlrfnet_mm.reports.run_page.sections import config_difference
 from mlrfnet_mm.reports.run_page.topics import TOPICS
 from mlrfnet_mm.reports.run_page.write import write_report
-from mlrfnet_mm.reports.scores import calibrate, paper
+from mlrfnet_mm.reports.scores import paper
 from mlrfnet_mm.reports.scores.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
 CONFIG = 'configs/mlrfnet_phantom.py'
-LINE = (
-    '2026/01/01 00:00:00 - mmengine - INFO - ChestX-ray14 official/train: 765 images, 268 patients'
-)
 
 
 @pytest.fixture
 def work_dir(tmp_path):
     """A run's folder, made by hand: log, config, predictions, calibration."""
-    folder = tmp_path / 'run'
-    write_log(folder, '20260101_000000', [1, 2])
-    log = folder / '20260101_000000'
-    (log / 'x.log').write_text(f'{LINE}; positives: Edema 72\nother line\n')
-    read_config(CONFIG).dump(log / 'vis_data' / 'config.py')
-    (folder / 'mlrfnet_phantom.py').write_text((log / 'vis_data' / 'config.py').read_text())
-    test, val = make_predictions(), make_predictions('val', seed=1)
-    test.save(folder / 'predictions.npz')
-    val.save(folder / 'val_predictions.npz')
-    calibrate.write(folder, *calibrate.fit(val))
+    folder = write_run(tmp_path / 'run')
     (folder / 'localisation.csv').write_text(
         'finding,hit,hit_low,hit_high,date\nMass,0.5,0.25,0.75,d\nNodule,0.25,0,0.5,d\n'
     )
@@ -168,7 +156,7 @@ def test_a_broken_table_is_named(work_dir):
 
 def test_many_rows_are_cut_on_the_page():
     rows = [dict(finding=f'row {i}', auc=str(i / 1000)) for i in range(300)]
-    table = as_table(Path('subgroups.csv'), rows)
+    table = cut(as_table(Path('subgroups.csv'), rows))
     assert [row[0] for row in table.rows()] == [f'row {i}' for i in range(200)]
     assert table.notes == ['The first 200 of 300 rows; subgroups.csv has them all.']
 

@@ -81,7 +81,7 @@ id="section-{{ loop.index }}"><summary><h2>{{ section.title }}</h2></summary>
 {% else %}<h2 id="section-{{ loop.index }}">{{ section.title }}</h2>
 {% endif %}
 {% for block in section.blocks %}{% if block.columns is defined %}<h3>{{ block.title }}</h3>
-{% set texts = block | texts %}<div class="scroll">
+{% set texts = block.text_columns() %}<div class="scroll">
 <table{% if block.columns | length > 8 %} class="many"{% endif %}><thead><tr>
 {%- for header in block.columns %}
 <th scope="col"{% if loop.index0 in texts %} class="text"{% endif %}>{{ header }}</th>

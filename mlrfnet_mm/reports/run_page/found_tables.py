@@ -7,14 +7,14 @@ in ``TOPICS`` and nothing else.
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlrfnet_mm.reports.output.page import Picture, Section
 from mlrfnet_mm.reports.output.tables import Record, Table
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run
 
-MOST_ROWS = 200  # of one table on a page; the CSV has them all
+MOST_ROWS = 200  # of one table on a page
 # What says where a table is from, in every row of its CSV: a note below it, not columns.
 STAMP = (
     'dataset', 'protocol', 'split', 'images', 'studies', 'patients', 'replicates', 'seed', 'date',
@@ -130,15 +130,17 @@ def as_table(path: Path, rows: Sequence[Mapping[str, str]]) -> Table:
     columns = dict.fromkeys(stems.get(key, key) for key in names if key not in constant)
     records: list[Record] = [{k: value(v) for k, v in row.items()} for row in rows]
     notes = [', '.join(f'{key} {rows[0][key]}' for key in constant if key not in stems)]
-    if len(records) > MOST_ROWS:
-        notes.append(f'The first {MOST_ROWS} of {len(records):,} rows; {path.name} has them all.')
-    return Table(
-        path.stem,
-        f'From {path.name}',
-        {key: key for key in columns},
-        records[:MOST_ROWS],
-        [note for note in notes if note],
-    )
+    printed = {key: key for key in columns}
+    return Table(path.stem, f'From {path.name}', printed, records, [note for note in notes if note])
+
+
+def cut(table: Table, most: int = MOST_ROWS) -> Table:
+    """The first rows of a table, and a note where there are more."""
+    n = len(table.records)
+    if n <= most:
+        return table
+    note = f'The first {most} of {n:,} rows; {table.name}.csv has them all.'
+    return replace(table, records=table.records[:most], notes=[*table.notes, note])
 
 
 def value(text: str) -> str | int | float:
@@ -154,4 +156,5 @@ def value(text: str) -> str | int | float:
 def topic_section(found: Found) -> Section:
     """The tables and pictures of a topic, and what of it is of other weights."""
     pictures = [Picture(path, path.stem.replace('_', ' ')) for path in found.pictures]
-    return Section(found.topic.title, [*found.stale, *found.tables, *pictures], folded=True)
+    tables = [cut(table) for table in found.tables]
+    return Section(found.topic.title, [*found.stale, *tables, *pictures], folded=True)
