@@ -348,14 +348,14 @@ def test_the_checkpoint_is_named_and_counts_are_read_from_it(work_dir):
 
 def test_tables_of_other_commands_and_other_data_are_in_the_card(work_dir):
     rows = [dict(finding=f'f{i}', auc=i / 100) for i in range(60)]
-    Table('subgroups', '', {}, rows).write_csv(work_dir, dict(date='2026-01-01'))
+    Table('groups_sex', '', {}, rows).write_csv(work_dir, dict(date='2026-01-01'))
     other = replace(make_predictions(seed=3), stamp='CheXpert (model of x y/z) held-out/valid')
     other.save(work_dir / 'on_chexpert.npz')
     text, _, data = card(work_dir)
-    assert len(data['tables']['subgroups']['records']) == 60
+    assert len(data['tables']['groups_sex']['records']) == 60
     assert '| f39 |' in text and '| f40 |' not in text
     assert data['evidence']['subgroups'] == dict(
-        state='answered', text='See Subgroups: subgroups.csv', command=''
+        state='answered', text='See Subgroups: groups_sex.csv', command=''
     )
     aucs = [roc_auc_score(other.labels[:, k], other.scores[:, k]) for k in (0, 2)]
     (record,) = data['tables']['external']['records']

@@ -2,12 +2,12 @@ import hashlib
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 from builders import make_predictions, write_log, write_run
 from mmengine.config import Config
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.engine.launch import read_config
@@ -15,9 +15,9 @@ from mlrfnet_mm.reports.output.page import Absent, Section, html_page
 from mlrfnet_mm.reports.output.tables import Table
 from mlrfnet_mm.reports.run_page import sections
 from mlrfnet_mm.reports.run_page.finished_run import read_run
-from mlrfnet_mm.reports.run_page.found_tables import as_table, cut, find
+from mlrfnet_mm.reports.run_page.found.tables import as_table, cut, find
+from mlrfnet_mm.reports.run_page.found.topics import TOPICS
 from mlrfnet_mm.reports.run_page.sections import config_difference
-from mlrfnet_mm.reports.run_page.topics import TOPICS
 from mlrfnet_mm.reports.run_page.write import write_report
 from mlrfnet_mm.reports.scores import paper
 from mlrfnet_mm.reports.scores.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
@@ -111,10 +111,15 @@ def test_tables_of_other_commands_are_shown_where_they_are(work_dir):
         dict(finding='Edema', group='M', auc=0.5, auc_low=np.nan, auc_high=np.nan, rule='youden'),
     ]
     stamp = dict(dataset='ChestX-ray14', seed=0, date='2026-01-01')
-    Table('subgroups', '', {}, records).write_csv(work_dir, stamp)
-    Table('robustness', '', {}, [dict(noise=1, mean_low=0.25, mean_high=0.5)]).write_csv(
-        work_dir, stamp
-    )
+    Image.new('RGB', (9, 9)).save(work_dir / 'forest_sex.png')
+    Table('groups_sex', '', {}, records).write_csv(work_dir, stamp)
+    for name in ('robustness', 'failures'):
+        (work_dir / name).mkdir()
+    robust = [dict(noise=1, mean_low=0.25, mean_high=0.5)]
+    Table('robustness', '', {}, robust).write_csv(work_dir / 'robustness', stamp)
+    failed = [dict(finding=name, image=f'{name}.png', score=0.5) for name in ('Mass', 'Edema')]
+    Table('failures', '', {}, failed).write_csv(work_dir / 'failures', stamp)
+    (work_dir / 'failures/index.html').touch()
     markdown = write_report(work_dir, replicates=100)[1].read_text()
     part = markdown.split('## Subgroups')[1].split('## ')[1:]
     assert '| finding | group | auc |' in part[0]
@@ -122,8 +127,11 @@ def test_tables_of_other_commands_are_shown_where_they_are(work_dir):
     assert 'rule youden, dataset ChestX-ray14, seed 0, date 2026-01-01' in part[0]
     assert '| noise | mean |\n| --- | ---: |\n| 1 | 0.250–0.500 |' in markdown
     assert 'Subgroups: not run' not in markdown and 'Drift' not in markdown.split('## Not run')[0]
+    assert '![forest sex](forest_sex.png)' in markdown
+    assert 'More in failures/index.html.' in markdown
+    assert 'Mass.png' not in markdown  # who looks at a page need not know the files
     limit = next(line for line in markdown.splitlines() if 'Not run: ' in line)
-    assert 'ubgroups' not in limit and 'obustness' not in limit and 'failures' in limit
+    assert 'ubgroups' not in limit and 'obustness' not in limit and 'clinical use' in limit
 
 
 TOPIC = TOPICS[0]
@@ -131,14 +139,14 @@ TOPIC = TOPICS[0]
 
 def test_a_table_of_other_weights_is_named_and_not_taken(work_dir):
     replace(make_predictions(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
-    for name, digest in (('subgroups', 'ba9876543210'), ('subgroups_sex', '0123456789ab')):
+    for name, digest in (('groups_sex', 'ba9876543210'), ('groups_view', '0123456789ab')):
         Table(name, '', {}, [dict(finding='Mass', auc=0.5)]).write_csv(
             work_dir, dict(sha256=digest)
         )
     found = find(read_run(work_dir), TOPIC)
-    assert [table.name for table in found.tables] == ['subgroups_sex']
+    assert [table.name for table in found.tables] == ['groups_view']
     (text,) = found.stale
-    assert text.startswith('subgroups.csv is of other weights (SHA-256 ba9876543210…, those of')
+    assert text.startswith('groups_sex.csv is of other weights (SHA-256 ba9876543210…, those of')
     assert f'--out-dir {work_dir}' in text
 
 
@@ -149,16 +157,16 @@ def test_the_statistics_say_of_which_weights_they_are():
 
 
 def test_a_broken_table_is_named(work_dir):
-    (work_dir / 'subgroups.csv').write_text('a,b\n1,2\n3\n')
-    with pytest.raises(ValueError, match=r'subgroups\.csv, line 3: not as many values'):
+    (work_dir / 'groups_sex.csv').write_text('a,b\n1,2\n3\n')
+    with pytest.raises(ValueError, match=r'groups_sex\.csv, line 3: not as many values'):
         find(read_run(work_dir), TOPIC)
 
 
 def test_many_rows_are_cut_on_the_page():
     rows = [dict(finding=f'row {i}', auc=str(i / 1000)) for i in range(300)]
-    table = cut(as_table(Path('subgroups.csv'), rows))
+    table = cut(as_table('groups_sex', rows))
     assert [row[0] for row in table.rows()] == [f'row {i}' for i in range(200)]
-    assert table.notes == ['The first 200 of 300 rows; subgroups.csv has them all.']
+    assert table.notes == ['The first 200 of 300 rows; groups_sex.csv has them all.']
 
 
 def test_predictions_of_another_checkpoint_are_named(work_dir):

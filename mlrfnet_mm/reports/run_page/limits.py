@@ -9,8 +9,8 @@ from mlrfnet_mm.engine.parts import leaf_datasets
 from mlrfnet_mm.evaluation.areas.bootstrap import LEAST_PATIENTS
 from mlrfnet_mm.reports.output.tables import Record, number
 from mlrfnet_mm.reports.run_page.finished_run import TEST
+from mlrfnet_mm.reports.run_page.found.topics import COMPLEXITY
 from mlrfnet_mm.reports.run_page.results import Results
-from mlrfnet_mm.reports.run_page.topics import COMPLEXITY
 
 PHANTOM = 'generated phantom'
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from mlrfnet_mm.evaluation import Calibration
 from mlrfnet_mm.reports.output.tables import Table
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run, read_run, two_checkpoints
-from mlrfnet_mm.reports.run_page.found_tables import Found, find
-from mlrfnet_mm.reports.run_page.topics import TOPICS
+from mlrfnet_mm.reports.run_page.found.tables import Found, find
+from mlrfnet_mm.reports.run_page.found.topics import TOPICS
 from mlrfnet_mm.reports.scores.calibrate import calibration_table
 from mlrfnet_mm.reports.scores.statistics import Statistics, evaluate_predictions
 

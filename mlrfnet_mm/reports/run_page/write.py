@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.reports.output.page import html_page, markdown_page
-from mlrfnet_mm.reports.run_page.found_tables import topic_section
+from mlrfnet_mm.reports.run_page.found.tables import topic_section
 from mlrfnet_mm.reports.run_page.results import read_results
 from mlrfnet_mm.reports.run_page.sections import (
     areas_section,

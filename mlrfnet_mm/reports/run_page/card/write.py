@@ -16,7 +16,7 @@ from mlrfnet_mm.evaluation import mean_defined, roc_auc
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
 from mlrfnet_mm.evaluation.files.whole_files import write_text
-from mlrfnet_mm.reports.output.page import Absent, Section, markdown_page
+from mlrfnet_mm.reports.output.page import Absent, Picture, Section, markdown_page
 from mlrfnet_mm.reports.output.tables import Record, Table
 from mlrfnet_mm.reports.run_page.card.answers import (
     ANSWERS,
@@ -36,7 +36,7 @@ from mlrfnet_mm.reports.run_page.card.front_matter import in_yaml, metadata
 from mlrfnet_mm.reports.run_page.card.partitions import read_partitions
 from mlrfnet_mm.reports.run_page.card.training_log import read_training
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run
-from mlrfnet_mm.reports.run_page.found_tables import cut
+from mlrfnet_mm.reports.run_page.found.tables import topic_section
 from mlrfnet_mm.reports.run_page.limits import limits
 from mlrfnet_mm.reports.run_page.results import Results, read_results
 from mlrfnet_mm.reports.run_page.summary import not_run_section, summary_section
@@ -186,7 +186,7 @@ def card_sections(
         Section('Training', [*_facts(evidence, TRAINING)]),
         Section('Results', _results(results, sources.external)),
         *(
-            Section(found.topic.title, [*found.stale, *(cut(t, MOST_ROWS) for t in found.tables)])
+            _without_pictures(topic_section(found, MOST_ROWS))
             for found in results.found.values()
             if found or found.stale
         ),
@@ -194,6 +194,11 @@ def card_sections(
         *(Section(title, blocks) for title, blocks in asked.items()),
         Section('Checklists', _checklists(checklists)),
     ]
+
+
+def _without_pictures(section: Section) -> Section:
+    """A card is one file, and names no other that it would need."""
+    return Section(section.title, [b for b in section.blocks if not isinstance(b, Picture)])
 
 
 def _facts(evidence: dict[str, Evidence], names: dict[str, str]) -> list[Any]:

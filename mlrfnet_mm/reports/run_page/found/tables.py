@@ -6,7 +6,7 @@ in ``TOPICS`` and nothing else.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,15 +29,21 @@ class Topic:
     Attributes:
         key: its name in a model card.
         title: of the section.
-        names: of its CSV files without their suffix, as patterns of a shell.
+        names: of its CSV files in the run's folder, without suffix, as patterns of a shell.
         command: that writes them; ``{config}`` and ``{folder}`` are those of the run, ``{test}``
             and ``{val}`` its predictions.
+        pictures: patterns of its PNG files, without suffix.
+        pages: patterns of pages of its own, which are named.
+        left_out: columns that are not shown.
     """
 
     key: str
     title: str
     names: tuple[str, ...]
     command: str
+    pictures: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def command_of(self, run: Run) -> str:
         """The command for a run."""
@@ -45,18 +51,10 @@ class Topic:
         files = dict(test=f'{folder}/{TEST}', val=f'{folder}/{VAL}')
         return self.command.format(config=config, folder=folder, **files)
 
-    def tables(self, run: Run) -> list[Path]:
-        """Its CSV files in the folder of a run, in the order of ``names``."""
-        return _matching(run.folder, (f'{name}.csv' for name in self.names))
 
-    def pictures(self, run: Run) -> list[Path]:
-        """Its PNG files, whose names begin as those of the tables."""
-        return _matching(run.folder, (f'{name.rstrip("*")}*.png' for name in self.names))
-
-
-def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+def _matching(folder: Path, names: Sequence[str], suffix: str = '') -> list[Path]:
     """Files that match one of the patterns, each once."""
-    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    found = [path for name in names for path in sorted(folder.glob(f'{name}{suffix}'))]
     return list(dict.fromkeys(found))
 
 
@@ -68,12 +66,14 @@ class Found:
         topic: the subject.
         tables: of the weights that the page is about.
         pictures: PNG files.
+        pages: files with more.
         stale: sentences on files that are of other weights.
     """
 
     topic: Topic
     tables: list[Table]
     pictures: list[Path]
+    pages: list[Path]
     stale: list[str]
 
     def __bool__(self) -> bool:
@@ -85,18 +85,22 @@ def find(run: Run, topic: Topic) -> Found:
     test = run.predictions[TEST]
     digest = test.checkpoint if test else ''
     tables, stale = [], []
-    for path in topic.tables(run):
+    for path in _matching(run.folder, topic.names, '.csv'):
         rows = read_rows(path)
+        name = path.relative_to(run.folder).as_posix()
         of = str(rows[0].get('sha256') or '') if rows else ''
         if digest and of and of != digest:
             stale.append(
-                f'{path.name} is of other weights (SHA-256 {of}…, those of {TEST} are {digest}…); '
+                f'{name} is of other weights (SHA-256 {of}…, those of {TEST} are {digest}…); '
                 f'make it again with {topic.command_of(run)}'
             )
         else:
-            tables.append(as_table(path, rows))
-    pictures = topic.pictures(run) if tables else []
-    return Found(topic, tables, pictures, stale)
+            tables.append(as_table(name.removesuffix('.csv'), rows, topic.left_out))
+    if not tables:
+        return Found(topic, [], [], [], stale)
+    pictures = _matching(run.folder, topic.pictures, '.png')
+    pages = [path.relative_to(run.folder) for path in _matching(run.folder, topic.pages)]
+    return Found(topic, tables, pictures, pages, stale)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -115,23 +119,29 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def as_table(path: Path, rows: Sequence[Mapping[str, str]]) -> Table:
-    """A table to print; what is one value in all rows, and the stamp, become a note."""
-    names = list(rows[0]) if rows else []
+def as_table(name: str, rows: Sequence[Mapping[str, str]], left_out: Collection[str] = ()) -> Table:
+    """A table to print; what is one value in all rows, and the stamp, become a note.
+
+    Args:
+        name: of the file, without suffix.
+        rows: of the file.
+        left_out: columns that are not taken.
+    """
+    names = [key for key in rows[0] if key not in left_out] if rows else []
     same = [key for key in names if len({row[key] for row in rows}) == 1]
     constant = [key for key in same if len(rows) > 1 or key in STAMP]
     stems = {
         f'{stem}_{end}': stem
-        for stem in (name[:-4] for name in names if name.endswith('_low'))
+        for stem in (key[:-4] for key in names if key.endswith('_low'))
         if f'{stem}_high' in names
         for end in ('low', 'high')
     }
     # in the order of the file; an interval without its value is a column of its own
     columns = dict.fromkeys(stems.get(key, key) for key in names if key not in constant)
-    records: list[Record] = [{k: value(v) for k, v in row.items()} for row in rows]
+    records: list[Record] = [{key: value(row[key]) for key in names} for row in rows]
     notes = [', '.join(f'{key} {rows[0][key]}' for key in constant if key not in stems)]
     printed = {key: key for key in columns}
-    return Table(path.stem, f'From {path.name}', printed, records, [note for note in notes if note])
+    return Table(name, f'From {name}.csv', printed, records, [note for note in notes if note])
 
 
 def cut(table: Table, most: int = MOST_ROWS) -> Table:
@@ -153,8 +163,14 @@ def value(text: str) -> str | int | float:
     return text
 
 
-def topic_section(found: Found) -> Section:
-    """The tables and pictures of a topic, and what of it is of other weights."""
+def topic_section(found: Found, most: int = MOST_ROWS) -> Section:
+    """The tables and pictures of a topic, and what of it is of other weights.
+
+    Args:
+        found: what there is.
+        most: rows that are shown of a table.
+    """
     pictures = [Picture(path, path.stem.replace('_', ' ')) for path in found.pictures]
-    tables = [cut(table) for table in found.tables]
-    return Section(found.topic.title, [*found.stale, *tables, *pictures], folded=True)
+    tables = [cut(table, most) for table in found.tables]
+    pages = [f'More in {path}.' for path in found.pages]
+    return Section(found.topic.title, [*found.stale, *tables, *pages, *pictures], folded=True)
