@@ -180,7 +180,8 @@ def test_what_the_user_wrote_is_kept_and_shown(work_dir):
     path = work_dir / ANSWERS
     text = path.read_text()
     assert re.findall(r'^(\w+):$', text, re.M) == [k for keys in questions().values() for k in keys]
-    text = text.replace('license:', 'license: apache-2.0').replace(
+    text = text.replace('name:', 'name: My model', 1).replace('license:', 'license: apache-2.0')
+    text = text.replace(
         'intended_use:\n',
         'intended_use: |\n  To try the software.\n\n  *Not* on patients: 1 < 2.\n',
     )
@@ -188,7 +189,8 @@ def test_what_the_user_wrote_is_kept_and_shown(work_dir):
     path.write_text(text)
     body, head, data = card(work_dir)
     assert path.read_text() == text
-    assert head['license'] == 'apache-2.0'
+    assert head['license'] == 'apache-2.0' and head['model-index'][0]['name'] == 'My model'
+    assert '# Model card of My model' in body and '**These weights**: apache-2.0; ' in body
     assert 'To try the software.\n\n*Not* on patients: 1 < 2.' in body
     assert '`intended_use` in' not in body and '(`intended_use`)' not in body
     assert '**Who paid**: nobody\n' in body
@@ -250,9 +252,9 @@ def test_the_lists_have_all_their_items(work_dir):
     known = card(work_dir)[2]['evidence']
     used = {key for items in (tripod, claim, fda) for item in items for key in item['evidence']}
     assert used <= set(known)
-    # every question is asked by a list, but for three that a card needs
+    # every question is asked by a list, but for four that a card needs
     asked = {key for keys in questions().values() for key in keys}
-    assert asked - used == {'license', 'authors', 'own_data'}
+    assert asked - used == {'name', 'license', 'authors', 'own_data'}
 
 
 @pytest.mark.parametrize(

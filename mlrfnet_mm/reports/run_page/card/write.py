@@ -8,7 +8,7 @@ same with every number. Both are written again by each run. What only the user k
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ def write_card(
     answers = read_answers(out / ANSWERS)
     _refuse_edited(out)
     results = read_results(work_dir, replicates, seed)
-    name = results.run.folder.absolute().name
+    folder = results.run.folder.absolute().name
+    name = answers['name'] or folder
     checkpoint = _checkpoint(results.run)
     sources = Sources(
         results,
@@ -98,7 +99,7 @@ def write_card(
     write_text(out / CARD, text)
     found = as_json(head, sources, evidence, checklists, text)
     write_text(out / DATA, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + '\n')
-    blank = write_blank(out, name)
+    blank = write_blank(out, folder)
     return [out / CARD, out / DATA, *([blank] if blank else [])]
 
 
@@ -171,9 +172,9 @@ def card_sections(
 ) -> list[Section]:
     """The body of the card, in the order in which it is read."""
     results = sources.results
-    asked = {title: _questions(title, sources.answers) for title in questions()}
+    known = {'own_data'} if sources.data_sets else set()  # not to be asked
+    asked = {title: _questions(title, sources.answers, known) for title in questions()}
     data = _facts(evidence, dict(data_source='Source', reference_standard='Reference'))
-    data.append(f'**License and access**: {evidence["data_access"].shown("own_data")}')
     if sources.partitions.reason:
         data.append(f'Splits: not read, as {sources.partitions.reason}')
     data += sources.partitions.tables
@@ -191,6 +192,7 @@ def card_sections(
             if found or found.stale
         ),
         not_run_section(results),
+        Section('Licenses', _licenses(evidence)),
         *(Section(title, blocks) for title, blocks in asked.items()),
         Section('Checklists', _checklists(checklists)),
     ]
@@ -205,9 +207,19 @@ def _facts(evidence: dict[str, Evidence], names: dict[str, str]) -> list[Any]:
     return [f'**{name}**: {evidence[key].shown(key)}' for key, name in names.items()]
 
 
-def _questions(title: str, answers: Mapping[str, str]) -> list[Any]:
+def _licenses(evidence: dict[str, Evidence]) -> list[Any]:
+    return [
+        f'**Data**: {evidence["data_access"].shown("own_data")}',
+        f'**Weights that the training began with**: {evidence["initialization"].shown("")}',
+        f'**These weights**: {evidence["license"].shown("license")}; the terms of the data and of '
+        'the weights above go on to hold',
+        '**Code**: Apache-2.0',
+    ]
+
+
+def _questions(title: str, answers: Mapping[str, str], known: Collection[str]) -> list[Any]:
     """The questions of a section with their answers, then those that are open, in one line."""
-    keys = questions()[title]
+    keys = {key: text for key, text in questions()[title].items() if key not in known}
     told = [f'**{_upper(keys[key])}**: {answers[key]}' for key in keys if answers[key]]
     left = [f'{question} (`{key}`)' for key, question in keys.items() if not answers[key]]
     return told + [f'{_upper(OPEN)} in {ANSWERS}: {"; ".join(left)}.'] * bool(left)
