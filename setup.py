@@ -35,7 +35,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mlrfnet_mm', 'mlrfnet_mm.*']),
-    package_data={'mlrfnet_mm': ['py.typed']},
+    package_data={'mlrfnet_mm': ['py.typed', 'reports/run_page/card/data/*.yaml']},
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['mlrfnet = mlrfnet_mm.commands:main']},
     python_requires='>=3.10',
@@ -52,6 +52,7 @@ setup(
         'matplotlib>=3.8',
         'rich>=13',
         'jinja2',
+        'pyyaml',
     ],
     # One of the two stacks, never both: they share their import names. mmcv-lite, as nothing here
     # needs mmcv's compiled operators.

@@ -15,6 +15,7 @@ from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions
 from mlrfnet_mm.models import MRFCHead, build_model
+from mlrfnet_mm.reports.scores import calibrate
 
 
 def flatten(value, prefix=''):
@@ -127,6 +128,27 @@ def write_log(work_dir, name, epochs):
             lines.append(json.dumps(record))
         lines.append(json.dumps({'auc/mean': 0.5 + e / 20, 'val/loss': 1 / e, 'step': e}))
     (folder / 'scalars.json').write_text('\n'.join(lines))
+
+
+LINE = (
+    '2026/01/01 00:00:00 - mmengine - INFO - ChestX-ray14 official/train: 765 images, 268 patients'
+)
+
+
+def write_run(folder, config='configs/mlrfnet_phantom.py', settings=()):
+    """A run's folder, made by hand: log, config, predictions, calibration."""
+    write_log(folder, '20260101_000000', [1, 2])
+    log = folder / '20260101_000000'
+    (log / 'x.log').write_text(f'{LINE}; positives: Edema 72\nother line\n')
+    cfg = read_config(config)
+    cfg.merge_from_dict(dict(settings))
+    cfg.dump(log / 'vis_data' / 'config.py')
+    (folder / 'mlrfnet_phantom.py').write_text((log / 'vis_data' / 'config.py').read_text())
+    test, val = make_predictions(), make_predictions('val', seed=1)
+    test.save(folder / 'predictions.npz')
+    val.save(folder / 'val_predictions.npz')
+    calibrate.write(folder, *calibrate.fit(val))
+    return folder
 
 
 class First(nn.Module):

@@ -75,6 +75,7 @@ COMMANDS = [
     'test mlrfnet_phantom .',
     'predict . .',
     'report .',
+    'card .',
     'ablate table9',
     'phantom',
     'complexity mlrfnet_phantom',

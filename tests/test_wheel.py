@@ -75,7 +75,7 @@ def test_base_dependencies_have_no_stack(wheel):
     base = {name for name, rest in needs if 'extra ==' not in rest}
     assert base == {
         'numpy', 'opencv-python', 'scipy', 'scikit-learn', 'pillow', 'matplotlib', 'rich', 'jinja2',
-        'safetensors', 'simplejpeg', 'filelock',
+        'safetensors', 'simplejpeg', 'filelock', 'pyyaml',
     }  # fmt: skip
     for extra in ('openmmlab', 'onedl'):
         stack = {name for name, rest in needs if re.search(f'extra == .{extra}.', rest)}

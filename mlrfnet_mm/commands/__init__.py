@@ -23,6 +23,7 @@ COMMANDS = {
     'calibrate': 'calibration and thresholds from validation predictions',
     'plot': 'ROC, precision-recall and reliability curves; loss over the epochs',
     'report': 'one page about a training',
+    'card': 'a model card from a training, with checklists',
     'predict': 'predict image files, with heat maps and reports',
     'localise': 'score heat maps against boxes',
     'ablate': 'train and test the rows of a table',

@@ -5,39 +5,31 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from builders import make_predictions, write_log
+from builders import make_predictions, write_log, write_run
 from mmengine.config import Config
+from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.reports.output.page import Absent, Section, html_page
 from mlrfnet_mm.reports.output.tables import Table
 from mlrfnet_mm.reports.run_page import sections
 from mlrfnet_mm.reports.run_page.finished_run import read_run
+from mlrfnet_mm.reports.run_page.found.tables import as_table, cut, find
+from mlrfnet_mm.reports.run_page.found.topics import TOPICS
 from mlrfnet_mm.reports.run_page.sections import config_difference
 from mlrfnet_mm.reports.run_page.write import write_report
-from mlrfnet_mm.reports.scores import calibrate, paper
+from mlrfnet_mm.reports.scores import paper
 from mlrfnet_mm.reports.scores.paper import TABLE_5, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
 CONFIG = 'configs/mlrfnet_phantom.py'
-LINE = (
-    '2026/01/01 00:00:00 - mmengine - INFO - ChestX-ray14 official/train: 765 images, 268 patients'
-)
 
 
 @pytest.fixture
 def work_dir(tmp_path):
     """A run's folder, made by hand: log, config, predictions, calibration."""
-    folder = tmp_path / 'run'
-    write_log(folder, '20260101_000000', [1, 2])
-    log = folder / '20260101_000000'
-    (log / 'x.log').write_text(f'{LINE}; positives: Edema 72\nother line\n')
-    read_config(CONFIG).dump(log / 'vis_data' / 'config.py')
-    (folder / 'mlrfnet_phantom.py').write_text((log / 'vis_data' / 'config.py').read_text())
-    test, val = make_predictions(), make_predictions('val', seed=1)
-    test.save(folder / 'predictions.npz')
-    val.save(folder / 'val_predictions.npz')
-    calibrate.write(folder, *calibrate.fit(val))
+    folder = write_run(tmp_path / 'run')
     (folder / 'localisation.csv').write_text(
         'finding,hit,hit_low,hit_high,date\nMass,0.5,0.25,0.75,d\nNodule,0.25,0,0.5,d\n'
     )
@@ -82,12 +74,99 @@ def test_a_whole_run(work_dir):
             'Research use, not for diagnosis.',
         ):
             assert expected in text
-    assert html.count('not run') == 1  # complexity
+    for title in ('Subgroups', 'Robustness', 'Complexity', 'Failures'):
+        assert f'{title}: not run. Make it with' in markdown
+    assert 'Localisation: not run' not in markdown
     for name in ('curves', 'roc', 'pr', 'reliability'):
         assert f'(report_files/{name}.png)' in markdown
         assert (work_dir / 'report_files' / f'{name}.png').is_file()
     assert '| Nodule | 0.250 (0–0.500) |' in markdown
     assert 'is not of a checkpoint' not in markdown
+
+
+def test_the_summary_comes_first_and_the_rest_is_folded(work_dir):
+    html, markdown = (path.read_text() for path in write_report(work_dir, replicates=100))
+    summary = markdown.split('## Protocol and data')[0]
+    p = read_run(work_dir).scored('predictions.npz')
+    aucs = {
+        name: roc_auc_score(p.labels[:, k], p.scores[:, k])
+        for k, name in ((0, 'Edema'), (2, 'Mass'))
+    }
+    for name, auc in aucs.items():
+        assert f'{name} {auc:.3f} (' in summary
+    assert f'| AUC, mean (95 % interval) | {np.mean(list(aucs.values())):.3f} (' in summary
+    worse = min(aucs, key=aucs.get)
+    assert f'| weakest findings (AUC) | {worse} ' in summary
+    assert 'No AUC, as the test set has one label value only: Hernia.' in summary
+    assert '| tested on | ChestX-ray14, test: 90 images, 30 patients |' in summary
+    assert '| protocol | official |' in summary and 'training 0, bootstrap 0' in summary
+    assert 'One training with one seed' in summary
+    assert html.count('<details class="fold"') == html.count('<h2') - 2
+    assert html.index('<h2 id="section-1">Summary') < html.index('<details class="fold"')
+
+
+def test_tables_of_other_commands_are_shown_where_they_are(work_dir):
+    records = [
+        dict(finding='Mass', group='F', auc=0.75, auc_low=0.5, auc_high=0.875, rule='youden'),
+        dict(finding='Edema', group='M', auc=0.5, auc_low=np.nan, auc_high=np.nan, rule='youden'),
+    ]
+    stamp = dict(dataset='ChestX-ray14', seed=0, date='2026-01-01')
+    Image.new('RGB', (9, 9)).save(work_dir / 'forest_sex.png')
+    Table('groups_sex', '', {}, records).write_csv(work_dir, stamp)
+    for name in ('robustness', 'failures'):
+        (work_dir / name).mkdir()
+    robust = [dict(noise=1, mean_low=0.25, mean_high=0.5)]
+    Table('robustness', '', {}, robust).write_csv(work_dir / 'robustness', stamp)
+    failed = [dict(finding=name, image=f'{name}.png', score=0.5) for name in ('Mass', 'Edema')]
+    Table('failures', '', {}, failed).write_csv(work_dir / 'failures', stamp)
+    (work_dir / 'failures/index.html').touch()
+    markdown = write_report(work_dir, replicates=100)[1].read_text()
+    part = markdown.split('## Subgroups')[1].split('## ')[1:]
+    assert '| finding | group | auc |' in part[0]
+    assert '| Mass | F | 0.750 (0.500–0.875) |\n| Edema | M | 0.500 (–) |' in part[0]
+    assert 'rule youden, dataset ChestX-ray14, seed 0, date 2026-01-01' in part[0]
+    assert '| noise | mean |\n| --- | ---: |\n| 1 | 0.250–0.500 |' in markdown
+    assert 'Subgroups: not run' not in markdown and 'Drift' not in markdown.split('## Not run')[0]
+    assert '![forest sex](forest_sex.png)' in markdown
+    assert 'More in failures/index.html.' in markdown
+    assert 'Mass.png' not in markdown  # who looks at a page need not know the files
+    limit = next(line for line in markdown.splitlines() if 'Not run: ' in line)
+    assert 'ubgroups' not in limit and 'obustness' not in limit and 'clinical use' in limit
+
+
+TOPIC = TOPICS[0]
+
+
+def test_a_table_of_other_weights_is_named_and_not_taken(work_dir):
+    replace(make_predictions(), checkpoint='0123456789ab').save(work_dir / 'predictions.npz')
+    for name, digest in (('groups_sex', 'ba9876543210'), ('groups_view', '0123456789ab')):
+        Table(name, '', {}, [dict(finding='Mass', auc=0.5)]).write_csv(
+            work_dir, dict(sha256=digest)
+        )
+    found = find(read_run(work_dir), TOPIC)
+    assert [table.name for table in found.tables] == ['groups_view']
+    (text,) = found.stale
+    assert text.startswith('groups_sex.csv is of other weights (SHA-256 ba9876543210…, those of')
+    assert f'--out-dir {work_dir}' in text
+
+
+def test_the_statistics_say_of_which_weights_they_are():
+    p = replace(make_predictions(), checkpoint='0123456789ab')
+    assert evaluate_predictions(p, replicates=100).stamp['sha256'] == '0123456789ab'
+    assert 'sha256' not in evaluate_predictions(make_predictions(), replicates=100).stamp
+
+
+def test_a_broken_table_is_named(work_dir):
+    (work_dir / 'groups_sex.csv').write_text('a,b\n1,2\n3\n')
+    with pytest.raises(ValueError, match=r'groups_sex\.csv, line 3: not as many values'):
+        find(read_run(work_dir), TOPIC)
+
+
+def test_many_rows_are_cut_on_the_page():
+    rows = [dict(finding=f'row {i}', auc=str(i / 1000)) for i in range(300)]
+    table = cut(as_table('groups_sex', rows))
+    assert [row[0] for row in table.rows()] == [f'row {i}' for i in range(200)]
+    assert table.notes == ['The first 200 of 300 rows; groups_sex.csv has them all.']
 
 
 def test_predictions_of_another_checkpoint_are_named(work_dir):

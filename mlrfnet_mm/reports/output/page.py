@@ -1,6 +1,5 @@
 """Sections of text, tables and pictures as one HTML page that opens offline, and as Markdown."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,26 +30,16 @@ class Picture:
 
 @dataclass
 class Section:
-    """A heading and what is below it, in order."""
+    """A heading and what is below it, in order; folded, it opens by a click, and on paper."""
 
     title: str
     blocks: list[str | Table | Picture | Absent] = field(default_factory=list)
-
-
-def text_columns(table: Table) -> set[int]:
-    """Columns of words, which are set to the left as the first one, not to the right as numbers."""
-    return {
-        i
-        for row in table.rows()
-        for i, cell in enumerate(row)
-        if re.match(r"[^\W\d]|['\"(\[]", cell)
-    }
+    folded: bool = False
 
 
 def html_page(title: str, sections: Sequence[Section]) -> str:
     """One page with the pictures inside; every text is escaped."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters['texts'] = text_columns
     template = environment.from_string(TEMPLATE)
     blocks = [block for section in sections for block in section.blocks]
     pictures = data_uris([block.path for block in blocks if isinstance(block, Picture)])

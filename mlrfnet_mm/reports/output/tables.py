@@ -1,6 +1,7 @@
 """One table of numbers as text, Markdown and CSV."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -43,6 +44,15 @@ class Table:
         """Format the printed cells."""
         return [[cell(record, key) for key in self.columns.values()] for record in self.records]
 
+    def text_columns(self) -> set[int]:
+        """Columns of words, which are set to the left as the first one; numbers to the right."""
+        return {
+            i
+            for row in self.rows()
+            for i, cell in enumerate(row)
+            if re.match(r"[^\W\d]|['\"(\[]", cell)
+        }
+
     def text(self, width: int = 120) -> str:
         """Lay out for a terminal."""
         table = RichTable(title=Text(self.title), title_justify='left', box=SIMPLE_HEAD)
@@ -60,7 +70,8 @@ class Table:
 
     def markdown(self) -> str:
         """Lay out as a section with a pipe table."""
-        rule = ['---'] + ['---:'] * (len(self.columns) - 1)
+        words = {0, *self.text_columns()}
+        rule = ['---' if i in words else '---:' for i in range(len(self.columns))]
         cells = [[in_markdown(c) for c in row] for row in [list(self.columns), *self.rows()]]
         cells.insert(1, rule)
         lines = [f'| {" | ".join(row)} |' for row in cells]

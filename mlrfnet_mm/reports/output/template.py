@@ -32,16 +32,19 @@ th[aria-sort=descending]::after { content: ' ↓'; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; display: block; }
-summary { list-style: none; cursor: zoom-in; }
-summary::-webkit-details-marker { display: none; }
+figure summary { list-style: none; cursor: zoom-in; }
+figure summary::-webkit-details-marker { display: none; }
+.fold > summary { cursor: pointer; margin-top: 1rem; padding-top: .6rem;
+  border-top: 1px solid var(--line); }
+.fold > summary h2 { display: inline; border: 0; margin: 0; padding: 0; }
 code { font-size: .93em; background: #f3f6f9; padding: .1em .3em; overflow-wrap: anywhere; }
 .notice { border-left: 4px solid #d55e00; padding: .3rem .8rem; font-weight: 600; }
 .absent { border-left: 4px solid #8b949e; padding: .3rem .8rem; color: var(--quiet); }
 .note { color: var(--quiet); font-size: .9em; margin: .4rem 0; max-width: 52rem; }
 @media screen {
-  details[open] summary { cursor: zoom-out; position: fixed; inset: 0; z-index: 1; overflow: auto;
-    background: #fff; padding: 1rem; }
-  details[open] img { max-width: none; min-width: 100%; }
+  figure details[open] summary { cursor: zoom-out; position: fixed; inset: 0; z-index: 1;
+    overflow: auto; background: #fff; padding: 1rem; }
+  figure details[open] img { max-width: none; min-width: 100%; }
 }
 @media (max-width: 40rem) {
   body { margin: 1rem auto; }
@@ -51,6 +54,8 @@ code { font-size: .93em; background: #f3f6f9; padding: .1em .3em; overflow-wrap:
 @media print {
   @page { margin: 14mm; }
   nav, th[tabindex]::after { display: none; }
+  .fold > summary { list-style: none; }
+  .fold::details-content { content-visibility: visible; block-size: auto; }
   body { margin: 0; padding: 0; max-width: none; font-size: 9.5pt; }
   h2 { margin-top: 1.4rem; }
   h2, h3, thead { break-after: avoid; }
@@ -71,9 +76,12 @@ code { font-size: .93em; background: #f3f6f9; padding: .1em .3em; overflow-wrap:
 <li><a href="#section-{{ loop.index }}">{{ section.title }}</a></li>
 {%- endfor %}
 </ul></nav>{% endif %}
-{% for section in sections %}<h2 id="section-{{ loop.index }}">{{ section.title }}</h2>
+{% for section in sections %}{% if section.folded %}<details class="fold"
+id="section-{{ loop.index }}"><summary><h2>{{ section.title }}</h2></summary>
+{% else %}<h2 id="section-{{ loop.index }}">{{ section.title }}</h2>
+{% endif %}
 {% for block in section.blocks %}{% if block.columns is defined %}<h3>{{ block.title }}</h3>
-{% set texts = block | texts %}<div class="scroll">
+{% set texts = block.text_columns() %}<div class="scroll">
 <table{% if block.columns | length > 8 %} class="many"{% endif %}><thead><tr>
 {%- for header in block.columns %}
 <th scope="col"{% if loop.index0 in texts %} class="text"{% endif %}>{{ header }}</th>
@@ -88,7 +96,8 @@ code { font-size: .93em; background: #f3f6f9; padding: .1em .3em; overflow-wrap:
 {% elif block.command is defined %}<p class="absent">{{ block.what }}: not run. Make it with
 <code>{{ block.command }}</code></p>
 {% else %}<p>{{ block }}</p>
-{% endif %}{% endfor %}{% endfor %}
+{% endif %}{% endfor %}{% if section.folded %}</details>
+{% endif %}{% endfor %}
 <script>
 // A click or Enter on a heading sorts its table: by the number that a cell begins with, else by its
 // text; cells without a number stand last.
@@ -119,8 +128,22 @@ for (const table of document.querySelectorAll('table')) {
 }
 // A picture is enlarged by a click or Enter, as every <details>; Escape closes it too.
 document.addEventListener('keydown', event => {
-  if (event.key === 'Escape') for (const open of document.querySelectorAll('details[open]'))
-    open.open = false;
+  if (event.key === 'Escape')
+    for (const open of document.querySelectorAll('figure details[open]')) open.open = false;
 });
+// A folded section opens when it is gone to, and all of them for paper.
+const folds = document.querySelectorAll('.fold');
+function reveal() {
+  for (const fold of folds) if ('#' + fold.id === location.hash) fold.open = true;
+}
+addEventListener('hashchange', reveal);
+document.querySelector('nav')?.addEventListener('click', () => setTimeout(reveal));
+reveal();
+let closed = [];
+addEventListener('beforeprint', () => {
+  closed = [...folds].filter(fold => !fold.open);
+  for (const fold of closed) fold.open = true;
+});
+addEventListener('afterprint', () => { for (const fold of closed) fold.open = false; });
 </script></body></html>
 """

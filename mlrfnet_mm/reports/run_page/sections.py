@@ -1,6 +1,5 @@
 """The sections of a run's page: each from what is there, or naming the command that makes it."""
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,13 +11,13 @@ from mlrfnet_mm.datasets import ChestXray14, CheXpert
 from mlrfnet_mm.engine.config_keys import differences
 from mlrfnet_mm.engine.launch import RUNNER_KEYS, read_config
 from mlrfnet_mm.engine.parts import is_part, leaf_datasets
-from mlrfnet_mm.evaluation import Calibration, Thresholds
+from mlrfnet_mm.evaluation import Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.reports.output.curves import plot_curves
 from mlrfnet_mm.reports.output.page import Absent, Picture, Section
 from mlrfnet_mm.reports.output.tables import Record, Table
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run, test_command, two_checkpoints
-from mlrfnet_mm.reports.scores.calibrate import calibration_table
+from mlrfnet_mm.reports.run_page.results import Results
 from mlrfnet_mm.reports.scores.paper import TABLE_5_IMAGES, TABLE_5_STAMP, paper_aucs
 from mlrfnet_mm.reports.scores.reliability_figure import plot_reliability
 from mlrfnet_mm.reports.scores.roc_figure import plot_areas
@@ -46,7 +45,7 @@ def protocol_section(run: Run, statistics: Statistics | None) -> Section:
     for key, value in (statistics.stamp if statistics else {}).items():
         records.append({'what': f'test: {key}', 'value': value})
     table = Table('protocol', 'Run', {'': 'what', 'value': 'value'}, records)
-    section = Section('Protocol and data', [table])
+    section = Section('Protocol and data', [table], folded=True)
     digests = {checkpoint_digest(path) for path in run.folder.glob('*.pth')}
     section.blocks += [
         f'{name} is not of a checkpoint in this folder (SHA-256 {found.checkpoint}…); make it '
@@ -95,7 +94,7 @@ def _main_config(config: Config) -> str | None:
 
 def config_section(run: Run, base: str | None) -> Section:
     """Keys in which the config differs from its base."""
-    section = Section('Config')
+    section = Section('Config', folded=True)
     if run.config is None:
         command = f'mlrfnet train {run.quoted()[0]}'
         section.blocks.append(Absent('The config of a training', command))
@@ -115,7 +114,7 @@ def config_section(run: Run, base: str | None) -> Section:
 
 def curves_section(run: Run) -> Section:
     """Figs. 8 and 9."""
-    section = Section('Loss and AUC over the training')
+    section = Section('Loss and AUC over the training', folded=True)
     try:
         (run.folder / FIGURES).mkdir(exist_ok=True)
         path = plot_curves(run.folder, run.folder / FIGURES / 'curves.png')
@@ -127,7 +126,7 @@ def curves_section(run: Run) -> Section:
 
 def areas_section(run: Run, statistics: Statistics | None) -> Section:
     """AUC table with the paper's column where it belongs, ROC and precision-recall grids."""
-    section = Section('AUC and average precision')
+    section = Section('AUC and average precision', folded=True)
     test = run.scored(TEST)
     if test is None or statistics is None:
         section.blocks.append(Absent('Test predictions', test_command(run, TEST)))
@@ -155,7 +154,7 @@ def areas_section(run: Run, statistics: Statistics | None) -> Section:
 
 def thresholds_section(run: Run, statistics: Statistics | None) -> Section:
     """The paper's Table 7, at thresholds chosen on validation."""
-    section = Section('Thresholds chosen on validation')
+    section = Section('Thresholds chosen on validation', folded=True)
     if statistics is not None and len(statistics.tables) > 1:
         section.blocks.append(statistics.tables[1])
         return section
@@ -168,18 +167,16 @@ def thresholds_section(run: Run, statistics: Statistics | None) -> Section:
     return section
 
 
-def calibration_section(run: Run) -> Section:
+def calibration_section(results: Results) -> Section:
     """Calibration fitted on validation, before and after on test."""
-    section = Section('Calibration')
-    file = run.folder / 'calibration.json'
-    test, val = run.predictions[TEST], run.predictions[VAL]  # by image, as predictions are made
-    if test is None or val is None or two_checkpoints(test, val) or not file.is_file():
+    section, run = Section('Calibration', folded=True), results.run
+    test, calibration = run.predictions[TEST], results.calibration
+    if test is None or calibration is None or results.calibrated is None:
         folder = run.quoted()[1]
         command = f'mlrfnet calibrate {folder} {folder}/{VAL} --test {folder}/{TEST}'
         section.blocks.append(Absent('Calibration', command))
         return section
-    calibration = Calibration.load(file)
-    section.blocks.append(calibration_table(calibration, val, test))
+    section.blocks.append(results.calibrated)
     paths = plot_reliability(test, calibration, run.folder / FIGURES / 'reliability')
     section.blocks.append(Picture(paths[0], 'Reliability before and after calibration'))
     if (run.folder / 'thresholds.json').is_file():
@@ -188,36 +185,3 @@ def calibration_section(run: Run) -> Section:
             f'thresholds.json: rule {saved.rule}, on {saved.on}, chosen on {saved.stamp}.'
         )
     return section
-
-
-def csv_section(run: Run, title: str, name: str, command: str) -> Section:
-    """A table that another command wrote, and its pictures.
-
-    Columns with one value in all rows become a note; ``x_low`` and ``x_high`` the interval of x.
-    """
-    section, path = Section(title), run.folder / name
-    if not path.is_file():
-        section.blocks.append(Absent(title, command.format(*run.quoted())))
-        return section
-    with path.open(newline='', encoding='utf-8') as file:
-        rows = list(csv.DictReader(file))
-    names = list(rows[0]) if rows else []
-    constant = [key for key in names if len(rows) > 1 and len({row[key] for row in rows}) == 1]
-    records: list[Record] = [{k: _shortened(v) for k, v in row.items()} for row in rows]
-    ends = {f'{key}_{end}' for key in names for end in ('low', 'high')}
-    columns = {key: key for key in names if key not in {*constant, *ends}}
-    notes = [', '.join(f'{key} {rows[0][key]}' for key in constant if key not in ends)]
-    section.blocks.append(Table(path.stem, f'From {name}', columns, records, notes))
-    for picture in sorted(run.folder.glob(f'{path.stem}*.png')):
-        section.blocks.append(Picture(picture, picture.stem.replace('_', ' ')))
-    return section
-
-
-def _shortened(text: str) -> str | int | float:
-    """A CSV's number as a number, so that it is printed as in the other tables."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

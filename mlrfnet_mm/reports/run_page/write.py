@@ -8,17 +8,17 @@ from pathlib import Path
 
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.reports.output.page import html_page, markdown_page
-from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, read_run, two_checkpoints
+from mlrfnet_mm.reports.run_page.found.tables import topic_section
+from mlrfnet_mm.reports.run_page.results import read_results
 from mlrfnet_mm.reports.run_page.sections import (
     areas_section,
     calibration_section,
     config_section,
-    csv_section,
     curves_section,
     protocol_section,
     thresholds_section,
 )
-from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
+from mlrfnet_mm.reports.run_page.summary import limits_section, not_run_section, summary_section
 
 
 def write_report(
@@ -35,23 +35,19 @@ def write_report(
     Returns:
         The paths of the two pages. Pictures lie in ``report_files``; the HTML page holds its own.
     """
-    run = read_run(work_dir)
-    statistics = None
-    test, val = run.scored(TEST), run.scored(VAL)
-    if test is not None:
-        if val is not None and two_checkpoints(test, val):
-            val = None  # the sections name the file and the command that makes it again
-        files = {'predictions': TEST} | ({'val': VAL} if val else {})
-        statistics = evaluate_predictions(test, val, replicates=replicates, seed=seed, files=files)
+    results = read_results(work_dir, replicates, seed)
+    run, statistics = results.run, results.statistics
     sections = [
+        summary_section(results),
+        limits_section(results),
         protocol_section(run, statistics),
         config_section(run, base),
         curves_section(run),
         areas_section(run, statistics),
         thresholds_section(run, statistics),
-        calibration_section(run),
-        csv_section(run, 'Localisation', 'localisation.csv', 'mlrfnet localise {} {}'),
-        csv_section(run, 'Complexity', 'complexity.csv', 'mlrfnet complexity {} --out-dir {}'),
+        calibration_section(results),
+        *(topic_section(found) for found in results.found.values() if found or found.stale),
+        not_run_section(results),
     ]
     title = f'Report of {run.folder.absolute().name}'
     pages = {

@@ -121,6 +121,7 @@ def evaluate_predictions(
         seed=seed,
         date=date.today().isoformat(),
         **(files or {}),
+        **({'sha256': test.checkpoint} if test.checkpoint else {}),
     )
     return Statistics(stamp, tables)
 

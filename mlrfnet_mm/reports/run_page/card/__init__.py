@@ -1,0 +1,1 @@
+"""A model card that fills itself from a run, and the checklists that it answers."""

@@ -1,0 +1,1 @@
+"""What other commands left in the folder of a run, by subject."""
