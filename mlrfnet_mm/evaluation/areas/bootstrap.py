@@ -83,7 +83,9 @@ def bootstrap_areas(
     for k in range(labels.shape[1]):
         if not undefined[k]:
             known = ~np.isnan(labels[:, k])
-            counts = _count(scores[known, k], labels[known, k] == 1, index[known], blocks[0])
+            counts = count_by_level(
+                scores[known, k], labels[known, k] == 1, index[known], blocks[0]
+            )
             for i, block in zip(starts, blocks, strict=True):
                 auc[i : i + BLOCK, k], ap[i : i + BLOCK, k] = _areas(*counts, block)
         if progress:
@@ -91,10 +93,17 @@ def bootstrap_areas(
     return auc, ap
 
 
-def _count(
+def count_by_level(
     scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, like: np.ndarray
 ) -> tuple[csr_array, csr_array]:
-    """Count positives (G, P) at their distinct scores and negatives (2G + 1, P) in the bins."""
+    """Count positives (G, P) at their distinct scores and negatives (2G + 1, P) in the bins.
+
+    Args:
+        scores: (N,) of one class.
+        positive: (N,) bool.
+        patient: (N,) number of each image's patient.
+        like: (P, …), for the number of patients and the kind of numbers.
+    """
     levels, at = np.unique(scores[positive], return_inverse=True)
     negatives = scores[~positive]
     # Between levels both searches agree: even bins. Tied with level g they give g and g + 1: odd.

@@ -46,10 +46,10 @@ class ChestXray14(XrayDataset):
     item holds ``img_path``, ``gt_score`` (float32, ``(14,)``, 0 or 1; all zeros is "No Finding"),
     ``patient_id``, mmengine's ``sample_idx`` and, where the table has the columns, ``sex``
     (``'M'``, ``'F'``), ``age`` (years) and ``view`` (``'PA'``, ``'AP'``). ``metainfo`` holds
-    ``dataset``, ``classes``, ``protocol`` and ``split``, to stamp numbers with. Only the published
-    lists make it ``'ChestX-ray14'``: else ``dataset`` is ``'ChestX-ray14 own lists (official form)'``,
-    with ``indices`` ``'part of …'``, and ``'generated phantom'`` in a folder that
-    ``mlrfnet phantom`` wrote.
+    ``dataset``, ``classes``, ``protocol`` and ``split`` as plain strings, to stamp numbers with.
+    Only the published lists make it ``'ChestX-ray14'``: else ``dataset`` is
+    ``'ChestX-ray14 own lists (official form)'``, with ``indices`` ``'part of …'``, and
+    ``'generated phantom'`` in a folder that ``mlrfnet phantom`` wrote.
 
     Args:
         data_root: the folder with label table, lists and images; ``~`` is expanded. ``None`` takes
