@@ -12,6 +12,7 @@ prevalence, and how often the interval of a difference of AUC covers 0.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
@@ -45,7 +46,7 @@ def make(
     return test, Grouping('made', tuple(f'g{g}' for g in range(groups)), of_image)
 
 
-def rejections(runs: int, replicates: int, *setting: int | float | bool) -> np.ndarray:
+def rejections(runs: int, replicates: int, *setting: Any) -> np.ndarray:
     """Shares of p < 0.05 (AUC, sensitivity, specificity, prevalence), then coverage of 0."""
     rng = np.random.default_rng(0)
     found = np.full((runs, 5), np.nan)

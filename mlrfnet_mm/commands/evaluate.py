@@ -26,6 +26,17 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--against', metavar='NPZ', help='a second model on the same images: paired differences'
     )
+    parser.add_argument(
+        '--by',
+        nargs='+',
+        default=[],
+        metavar='COLUMN',
+        help='subgroups: sex, age, view, or a column of --columns; numbers with where to cut them, '
+        'as age=40,65',
+    )
+    parser.add_argument(
+        '--columns', metavar='CSV', help='table with further columns, joined by the image name'
+    )
     add(parser, '--rule')
     add(parser, '--unit', 'auto')
     add(parser, '--replicates')
@@ -37,15 +48,19 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> None:
     """Load, compute, print, write."""
     args = make_parser(prog).parse_args(argv)
+    if args.columns and not args.by:
+        raise ValueError(f'--columns {args.columns} is for --by COLUMN, which is not given')
     files = dict(predictions=args.npz, val=args.val, against=args.against)
     files = {name: path for name, path in files.items() if path}
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
     from mlrfnet_mm.reports.output.progress import progress_bar
+    from mlrfnet_mm.reports.scores.groups import evaluate_subgroups, plot_forest, read_joined
     from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
     loaded = {name: load_predictions(path, args.unit) for name, path in files.items()}
     test = loaded['predictions']
-    total = len(test.classes) * (2 if args.against else 1)
+    columns = read_joined(args.columns, test, args.by) if args.columns else {}
+    total = len(test.classes) * (1 + bool(args.against) + len(args.by))
     with progress_bar('bootstrap', total, 'findings') as bar:
         statistics = evaluate_predictions(
             test,
@@ -55,10 +70,23 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
             choose_on_test=args.choose_on_test,
             replicates=args.replicates,
             seed=args.seed,
-            files=files,
+            files=files | ({'columns': args.columns} if args.columns else {}),
             progress=bar.advance,
         )
+        groups = evaluate_subgroups(
+            test,
+            args.by,
+            val=loaded.get('val'),
+            columns=columns,
+            rule=args.rule,
+            choose_on_test=args.choose_on_test,
+            replicates=args.replicates,
+            seed=args.seed,
+            progress=bar.advance,
+        )
+    statistics.tables.extend(groups.tables)
     print(statistics.text())
     if args.out_dir:
-        for path in statistics.write(args.out_dir):
+        written = statistics.write(args.out_dir)
+        for path in [*written, *plot_forest(groups.comparisons, test.stamp, args.out_dir)]:
             print(f'written     {path}')

@@ -92,7 +92,7 @@ def test_columns_of_a_table():
         ('age=65,40', {}, 'rising'),
         ('age=x', {}, 'rising'),
         ('=3', {}, 'takes a column'),
-        ('race', {}, "no column 'race' to group by; there is sex, age, view.*--table CSV"),
+        ('race', {}, "no column 'race' to group by; there is sex, age, view.*--columns CSV"),
         ('kV=100', {'kV': ['80', 'high', '70']}, "the column has 'high', which is not a number"),
         ('kV', {'kV': ['', 'nan', 'None']}, 'no image has a known kV'),
     ],

@@ -99,7 +99,7 @@ def _values(predictions: Predictions, column: str, columns: Mapping[str, np.ndar
     raise ValueError(
         f'{predictions.stamp}: no column {column!r} to group by; there is {known or "none"}. '
         'mlrfnet test writes sex, age and view where the data set and meta_keys of PackInputs '
-        f'have them; or give a table with that column: --table CSV{hint}'
+        f'have them; or give a table with that column: --columns CSV{hint}'
     )
 
 

@@ -1,0 +1,8 @@
+"""Subgroups: tables, a forest plot, and columns of a table that the predictions lack."""
+
+from mlrfnet_mm.reports.scores.groups.forest_figure import plot_forest
+from mlrfnet_mm.reports.scores.groups.joined_columns import read_joined
+from mlrfnet_mm.reports.scores.groups.subgroups import Subgroups, evaluate_subgroups
+from mlrfnet_mm.reports.scores.groups.tables import subgroup_tables
+
+__all__ = ['Subgroups', 'evaluate_subgroups', 'plot_forest', 'read_joined', 'subgroup_tables']
