@@ -48,7 +48,8 @@ def _plot(comparison: GroupComparison, title: str, folder: Path) -> list[Path]:
     handles, labels = left.get_legend_handles_labels()
     columns = min(4, len(groups))
     figure.legend(handles, labels, loc='outside upper center', ncols=columns, fontsize=8)
-    figure.suptitle(f'{plain(title)}, by {plain(comparison.grouping.name)}', fontsize=11)
+    heading = f'{plain(title)}, by {plain(comparison.grouping.name)}'
+    left.set_title(heading, loc='left', fontsize=11)
     figure.supxlabel(
         'Nominal 95 % intervals, bootstrap over patients; differences paired by patient. Findings '
         f'with too few patients in a group have no mark there. {NOTICE}',
