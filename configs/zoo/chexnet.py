@@ -24,7 +24,10 @@ _base_.image_size = dict(scale=224, crop_size=224)  # no crop
 train_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
     dict(type='mlrfnet_mm.XrayGeometry', flip=0.5),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'patient_id', 'view', 'sex', 'age'),
+    ),
 ]
 _base_.train_dataloader.batch_size = 16
 _base_.train_dataloader.dataset.pipeline = train_pipeline

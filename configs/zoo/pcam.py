@@ -47,7 +47,7 @@ train_pipeline = [
     dict(type='mlrfnet_mm.XrayGeometry', rotate=15.0, zoom=0.05, translate=0.05, pad_val=128),
     dict(
         type='mmpretrain.PackInputs',
-        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view'),
+        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view', 'sex', 'age'),
     ),
 ]
 _base_.train_dataloader.batch_size = 24

@@ -50,7 +50,7 @@ train_pipeline = [
     dict(type='mlrfnet_mm.XrayGeometry', crop='random', flip=0.5),
     dict(
         type='mmpretrain.PackInputs',
-        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view'),
+        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view', 'sex', 'age'),
     ),
 ]
 _base_.train_dataloader.batch_size = 64

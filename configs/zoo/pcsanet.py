@@ -36,7 +36,10 @@ model = dict(
 train_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
     dict(type='mlrfnet_mm.XrayGeometry', flip=0.5, rotate=10.0),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'patient_id', 'view', 'sex', 'age'),
+    ),
 ]
 _base_.train_dataloader.batch_size = 64
 _base_.train_dataloader.dataset.update(protocol='chexnet', pipeline=train_pipeline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,12 @@ from mlrfnet_mm.commands.options import add, new_parser
 if TYPE_CHECKING:
     from mlrfnet_mm.evaluation import Predictions
     from mlrfnet_mm.reports.scores.statistics import Statistics
+
+# Options that mean nothing without another one.
+NEEDED = dict(columns='by', data_root='labels', calibration='clinical', prevalence='clinical')
+
+Loaded = Mapping[str, 'Predictions']  # 'predictions', and 'val', 'against', 'against_val' if given
+Draw = Callable[[], list[Path]]  # writes pictures into --out-dir; returns their paths
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -62,6 +68,18 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         '…: adds PPV and NPV there; needs --val or --choose-on-test',
     )
     add(clinical, '--calibration', '<scores as they are, and the tables say so>')
+    groups = parser.add_argument_group('subgroups')
+    groups.add_argument(
+        '--by',
+        nargs='+',
+        default=[],
+        metavar='COLUMN',
+        help='subgroups: sex, age, view, or a column of --columns; numbers with where to cut them, '
+        'as age=40,65',
+    )
+    groups.add_argument(
+        '--columns', metavar='CSV', help='table with further columns, joined by the image name'
+    )
     add(parser, '--rule')
     add(parser, '--unit', 'auto')
     add(parser, '--replicates')
@@ -73,26 +91,20 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> None:
     """Load, compute, print, write."""
     args = make_parser(prog).parse_args(argv)
-    if args.data_root and not args.labels:
-        raise ValueError('--data-root is for --labels: give that, too')
-    for option in ('calibration', 'prevalence'):
-        if getattr(args, option) and not args.clinical:
-            raise ValueError(f'--{option} is for --clinical: give that, too')
-    files = dict(
-        predictions=args.npz, val=args.val, against=args.against, against_val=args.against_val
-    )
-    files = {name: path for name, path in files.items() if path}
+    for option, needed in NEEDED.items():
+        if getattr(args, option) and not getattr(args, needed):
+            raise ValueError(f'--{option.replace("_", "-")} is for --{needed}: give that, too')
+    names = dict(predictions='npz', val='val', against='against', against_val='against_val')
+    files = {name: path for name, key in names.items() if (path := getattr(args, key))}
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
     from mlrfnet_mm.reports.output.progress import progress_bar
-    from mlrfnet_mm.reports.scores.comparison.two_models import comparison_tables
     from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
     loaded = {name: load_predictions(path, args.unit) for name, path in files.items()}
-    test = loaded['predictions']
-    total = len(test.classes) * (2 if args.against else 1)
+    total = len(loaded['predictions'].classes) * (1 + bool(args.against) + len(args.by))
     with progress_bar('bootstrap', total, 'findings') as bar:
         statistics = evaluate_predictions(
-            test,
+            loaded['predictions'],
             val=loaded.get('val'),
             against=loaded.get('against'),
             choose_on_test=args.choose_on_test,
@@ -102,9 +114,28 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
             seed=args.seed,
             progress=bar.advance,
         )
+        parts = [part(args, statistics, loaded, bar.advance) for part in PARTS]
+    print(statistics.text())
+    if args.out_dir:
+        written = statistics.write(args.out_dir)
+        for path in [*written, *(path for draw in parts for path in draw())]:
+            print(f'written     {path}')
+
+
+def nothing_to_draw() -> list[Path]:
+    """No pictures."""
+    return []
+
+
+def add_comparison(
+    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
+) -> Draw:
+    """Decisions of two models, margins, and the smallest difference that the images can show."""
+    from mlrfnet_mm.reports.scores.comparison.two_models import comparison_tables
+
     statistics.tables.extend(
         comparison_tables(
-            test,
+            loaded['predictions'],
             against=loaded.get('against'),
             val=loaded.get('val'),
             against_val=loaded.get('against_val'),
@@ -115,38 +146,53 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
             seed=args.seed,
         )
     )
-    figures = add_clinical(args, statistics, test, loaded.get('val')) if args.clinical else []
-    if args.labels:
-        from mlrfnet_mm.reports.scores.groups.reference_labels import read_reference
-        from mlrfnet_mm.reports.scores.groups.second_reference import second_reference_tables
+    return nothing_to_draw
 
-        statistics.stamp['labels'] = args.labels
-        reference = read_reference(args.labels, args.data_root)
-        statistics.tables.extend(
-            second_reference_tables(test, reference, args.replicates, args.seed)
-        )
-    print(statistics.text())
-    if args.out_dir:
-        for path in [*statistics.write(args.out_dir), *figures]:
-            print(f'written     {path}')
+
+def add_subgroups(
+    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
+) -> Draw:
+    """Each group of ``--by``, and a forest plot."""
+    if not args.by:
+        return nothing_to_draw
+    from mlrfnet_mm.reports.scores.groups import evaluate_subgroups, plot_forest, read_joined
+
+    test = loaded['predictions']
+    if args.columns:
+        statistics.stamp['columns'] = args.columns
+    found = evaluate_subgroups(
+        test,
+        args.by,
+        val=loaded.get('val'),
+        columns=read_joined(args.columns, test, args.by) if args.columns else {},
+        rule=args.rule,
+        choose_on_test=args.choose_on_test,
+        replicates=args.replicates,
+        seed=args.seed,
+        progress=advance,
+    )
+    statistics.tables.extend(found.tables)
+    return lambda: plot_forest(found.comparisons, test.stamp, args.out_dir)
 
 
 def add_clinical(
-    args: argparse.Namespace, statistics: Statistics, test: Predictions, val: Predictions | None
-) -> list[Path]:
-    """Add the tables for clinical use; with a folder draw the decision curves, too."""
+    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
+) -> Draw:
+    """The tables for clinical use, and decision curves."""
+    if not args.clinical:
+        return nothing_to_draw
     from mlrfnet_mm.evaluation import Calibration
     from mlrfnet_mm.reports.scores.clinical.decision_figure import plot_decision_curves
     from mlrfnet_mm.reports.scores.clinical.tables import clinical_tables, read_prevalence
 
-    calibration = None
+    test, calibration = loaded['predictions'], None
     if args.calibration:
         statistics.stamp['calibration'] = args.calibration
         calibration = Calibration.load(args.calibration)
     statistics.tables.extend(
         clinical_tables(
             test,
-            val,
+            loaded.get('val'),
             args.rule,
             args.choose_on_test,
             read_prevalence(args.prevalence),
@@ -155,8 +201,27 @@ def add_clinical(
             args.seed,
         )
     )
-    if not args.out_dir:
-        return []
-    stem = Path(args.out_dir, 'decision_curves')
     options = args.replicates, args.seed, statistics.stamp
-    return plot_decision_curves(test, calibration, stem, *options)
+    return lambda: plot_decision_curves(
+        test, calibration, Path(args.out_dir, 'decision_curves'), *options
+    )
+
+
+def add_reference(
+    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
+) -> Draw:
+    """The same images against the labels of ``--labels``."""
+    if not args.labels:
+        return nothing_to_draw
+    from mlrfnet_mm.reports.scores.groups.reference_labels import read_reference
+    from mlrfnet_mm.reports.scores.groups.second_reference import second_reference_tables
+
+    statistics.stamp['labels'] = args.labels
+    reference = read_reference(args.labels, args.data_root)
+    statistics.tables.extend(
+        second_reference_tables(loaded['predictions'], reference, args.replicates, args.seed)
+    )
+    return nothing_to_draw
+
+
+PARTS = (add_comparison, add_subgroups, add_clinical, add_reference)

@@ -2,12 +2,14 @@
 
 mlrfnet phantom
 mlrfnet phantom --layout chexpert
+mlrfnet phantom --planted --out-dir data/phantom-planted
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mlrfnet_mm.commands.options import add, at_least, new_parser
@@ -36,6 +38,12 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     add(parser, '--size', 128)
     add(parser, '--seed')
     add(parser, '--workers', 2)
+    parser.add_argument(
+        '--planted',
+        action='store_true',
+        help='three findings are rarer and three fainter in one group each, by sex, age and view, '
+        'to see whether evaluate --by finds them',
+    )
     return parser
 
 
@@ -45,6 +53,8 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.out_dir = Path(args.out_dir or FOLDERS[args.layout])
     args.patients = args.patients or PATIENTS[args.layout]
+    if args.planted and args.layout != 'chestxray14':
+        parser.error(f'argument --planted: for --layout chestxray14 alone, got {args.layout}')
     if args.size < LEAST_SIZE:
         parser.error(f'argument --size: must be at least {LEAST_SIZE}, got {args.size}')
     return args
@@ -60,7 +70,8 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet phantom') -> No
     from mlrfnet_mm.datasets.phantom import write_chexpert_phantom, write_phantom
     from mlrfnet_mm.reports.output.progress import progress_bar
 
-    writers = dict(chestxray14=write_phantom, chexpert=write_chexpert_phantom)
+    chestxray14 = partial(write_phantom, planted=args.planted)
+    writers: dict[str, Callable] = dict(chestxray14=chestxray14, chexpert=write_chexpert_phantom)
     try:
         with progress_bar('phantom', args.patients, 'patients') as bar:
             summary = writers[args.layout](

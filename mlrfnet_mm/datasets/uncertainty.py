@@ -212,10 +212,13 @@ class UncertainXrayDataset(XrayDataset):
         self._summary = self._summarize(images, codes, note)
         data, width = codes.tobytes(), codes.shape[1]
         starts = range(0, len(data), width)
-        return [
+        items: list[dict[str, Any]] = [
             {'img_path': path, 'gt_score': data[start : start + width], 'view': view}
             for path, start, view in zip(paths, starts, images.views, strict=True)
         ]
+        for item, sex, age in zip(items, images.sexes, images.ages, strict=bool(images.sexes)):
+            item['sex'], item['age'] = sex, age
+        return items
 
     def _summarize(self, images: Xrays, codes: np.ndarray, note: str) -> str:
         meta = self._metainfo

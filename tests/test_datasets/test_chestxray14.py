@@ -123,7 +123,8 @@ def test_splits(
 def test_item(root: Path) -> None:
     dataset = ChestXray14(str(root), split='train')
     item = dataset[1]
-    assert set(item) == {'img_path', 'gt_score', 'patient_id', 'sample_idx'}
+    about = {'sex', 'age', 'view'}
+    assert set(item) == {'img_path', 'gt_score', 'patient_id', 'sample_idx', *about}
     assert item['img_path'] == str(root / 'images' / '00000001_001.png')
     assert item['patient_id'] == 1 and item['sample_idx'] == 1
     assert item['gt_score'].dtype == np.float32 and item['gt_score'].shape == (14,)

@@ -10,12 +10,18 @@ train_pipeline = [
         rotate=5.0,
     ),
     dict(type='mlrfnet_mm.XrayContrast', contrast=0.1),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'patient_id', 'view', 'sex', 'age'),
+    ),
 ]
 test_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
     dict(type='mlrfnet_mm.XrayGeometry'),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'patient_id', 'view', 'sex', 'age'),
+    ),
 ]
 
 # Workers and pinned memory: by machine, where they are not set (mlrfnet_mm.SafeRunner).

@@ -13,7 +13,7 @@ train_pipeline = [
     dict(type='mlrfnet_mm.XrayContrast', contrast=0.1),
     dict(
         type='mmpretrain.PackInputs',
-        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view'),
+        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view', 'sex', 'age'),
     ),
 ]
 test_pipeline = [
@@ -21,7 +21,7 @@ test_pipeline = [
     dict(type='mlrfnet_mm.XrayGeometry'),
     dict(
         type='mmpretrain.PackInputs',
-        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view'),
+        meta_keys=('img_path', 'image_id', 'patient_id', 'study_id', 'view', 'sex', 'age'),
     ),
 ]
 

@@ -4,7 +4,10 @@
 test_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
     dict(type='mlrfnet_mm.XrayGeometry', scale=256, crop_size=224),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id')),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'patient_id', 'view', 'sex', 'age'),
+    ),
 ]
 
 # data_root=None: the environment variable XRAY14_ROOT, else data/ChestX-ray14

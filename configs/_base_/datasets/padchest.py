@@ -4,7 +4,10 @@
 test_pipeline = [
     dict(type='mlrfnet_mm.LoadXray'),
     dict(type='mlrfnet_mm.XrayGeometry', scale=256, crop_size=224),
-    dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'patient_id', 'study_id', 'view')),
+    dict(
+        type='mmpretrain.PackInputs',
+        meta_keys=('img_path', 'patient_id', 'study_id', 'view', 'sex', 'age'),
+    ),
 ]
 
 # data_root=None: the environment variable PADCHEST_ROOT, else data/PadChest

@@ -17,6 +17,7 @@ from mlrfnet_mm.datasets.phantom.patients import (
     RESHAPE_DRAW,
     VESSELS,
     VISIT,
+    contrasts,
     draw_patient,
     draw_visit,
     random_stream,
@@ -38,7 +39,12 @@ class PhantomImage:
 
 
 def render(
-    seed: int, patient_id: int, index: int, size: int = 128, without: Collection[str] = ()
+    seed: int,
+    patient_id: int,
+    index: int,
+    size: int = 128,
+    without: Collection[str] = (),
+    planted: bool = False,
 ) -> PhantomImage:
     """Renders one image of a patient.
 
@@ -51,16 +57,18 @@ def render(
         index: number of the patient's image, from 0.
         size: pixels a side.
         without: findings to leave out; all else, the noise draw included, stays as it is.
+        planted: some findings are rarer or fainter in some groups, see `patients`.
 
     Raises:
         IndexError: the patient has no image of that index.
         ValueError: `without` names something that is not a finding.
     """
-    patient, visit = draw_patient(seed, patient_id), draw_visit(seed, patient_id, index)
+    patient = draw_patient(seed, patient_id, planted)
+    visit = draw_visit(seed, patient_id, index, planted)
     if unknown := set(without) - set(CLASSES):
         raise ValueError(f'without must name findings out of {CLASSES}, got {sorted(unknown)}')
     findings = tuple(name for name in visit.findings if name not in without)
-    exposure = Exposure(seed, patient_id, index, size)
+    exposure = Exposure(seed, patient_id, index, size, planted)
     full = exposure.transmission(findings)
     clean = exposure.display(full)
     boxes = []
@@ -81,10 +89,14 @@ def render_frontal(seed: int, patient_id: int, index: int, size: int = 128) -> N
 class Exposure:
     """One visit's chest, pose, beam and display, for any subset of its findings."""
 
-    def __init__(self, seed: int, patient_id: int, index: int, size: int) -> None:
+    def __init__(
+        self, seed: int, patient_id: int, index: int, size: int, planted: bool = False
+    ) -> None:
         self.key, self.size = (seed, patient_id), size
-        self.patient = draw_patient(seed, patient_id)
-        self.visit = draw_visit(seed, patient_id, index)
+        self.patient = draw_patient(seed, patient_id, planted)
+        self.visit = draw_visit(seed, patient_id, index, planted)
+        about = self.patient.gender, self.visit.age, self.visit.view
+        self.contrasts = contrasts(*about) if planted else {}
         portable = self.visit.view == 'AP'
         rng = random_stream(seed, patient_id, VISIT, index)
         turn = np.deg2rad(4.0 if portable else 1.5)
@@ -133,11 +145,21 @@ class Exposure:
 
     def transmission(self, findings: tuple[str, ...]) -> Map:
         """Share of the beam that reaches each pixel, scatter included, free of noise."""
+        clear = tuple(name for name in findings if name not in self.contrasts)
+        attenuation = base = self._attenuation(clear)
+        for name in findings:
+            if name in self.contrasts:
+                with_it = tuple(other for other in findings if other in clear or other == name)
+                contrast = np.float32(self.contrasts[name])
+                attenuation = attenuation + contrast * (self._attenuation(with_it) - base)
+        return transmit(attenuation, self.scatter)
+
+    def _attenuation(self, findings: tuple[str, ...]) -> Map:
         chest = self._chest(findings)
         for name in findings:
             if name in PAINT:
                 PAINT[name](chest, self._place(name), self._draw(PAINT_DRAW, name))
-        return transmit(chest.attenuation(self.vessels), self.scatter)
+        return chest.attenuation(self.vessels)
 
     def display(self, transmission: Map) -> Map:
         """Gray levels 0 … 255, free of noise."""

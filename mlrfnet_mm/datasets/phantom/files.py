@@ -16,7 +16,12 @@ from mlrfnet_mm.datasets.phantom.folder import (
     write_file,
     write_folder,
 )
-from mlrfnet_mm.datasets.phantom.patients import CLASSES, draw_patient, is_test_patient
+from mlrfnet_mm.datasets.phantom.patients import (
+    CLASSES,
+    describe_planted,
+    draw_patient,
+    is_test_patient,
+)
 from mlrfnet_mm.datasets.published.chestxray14.tables import LABEL_TABLE, LISTS, NO_FINDING
 
 VERSION = 1  # of the generator; raise it whenever the same seed gives other bytes
@@ -35,6 +40,7 @@ def write_phantom(
     size: int = 128,
     seed: int = 0,
     workers: int = 2,
+    planted: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> PhantomSummary:
     """Writes the data set in ChestX-ray14's layout, or finds it there already.
@@ -45,6 +51,7 @@ def write_phantom(
         size: pixels a side.
         seed: seed of the whole data set.
         workers: processes; the files do not depend on it.
+        planted: some findings are rarer or fainter in some groups, see `patients`.
         progress: called with the number of patients finished since its last call.
 
     Raises:
@@ -52,25 +59,27 @@ def write_phantom(
     """
     out = Path(out)
     layout = Layout(
-        partial(_write_patient, out / 'images', seed, size),
+        partial(_write_patient, out / 'images', seed, size, planted),
         partial(_write_tables, out),
         images=('images/*.png',),
     )
-    parameters = dict(
+    parameters: Record = dict(
         layout='chestxray14', generator=VERSION, patients=patients, size=size, seed=seed
     )
+    if planted:
+        parameters['planted'] = describe_planted()
     return write_folder(out, layout, parameters, workers, progress)
 
 
-def _write_patient(folder: Path, seed: int, size: int, patient_id: int) -> Record:
+def _write_patient(folder: Path, seed: int, size: int, planted: bool, patient_id: int) -> Record:
     """Writes a patient's images; returns the rows of the label table and of the box table."""
     folder.mkdir(exist_ok=True)
-    patient = draw_patient(seed, patient_id)
+    patient = draw_patient(seed, patient_id, planted)
     labels: list[list[Any]] = []
     boxes: list[list[Any]] = []
     for index in range(len(patient.visits)):
         name = f'{patient_id:08d}_{index:03d}.png'
-        result = render(seed, patient_id, index, size)
+        result = render(seed, patient_id, index, size, planted=planted)
         _, png = cv2.imencode('.png', result.image, [cv2.IMWRITE_PNG_COMPRESSION, 6])
         write_file(folder / name, png.tobytes())
         spacing = FIELD_MM / size

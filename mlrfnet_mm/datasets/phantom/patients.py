@@ -1,7 +1,13 @@
-"""The patients of the thorax phantom: anatomy, visits and findings, drawn without rendering."""
+"""The patients of the thorax phantom: anatomy, visits and findings, drawn without rendering.
+
+In a planted phantom three findings are rarer and three others fainter in one group each, by sex,
+age and view, so that subgroup tables can be right or wrong; the other eight differ by nothing but
+what the anatomy brings with it. All else is as in the phantom of the same seed without them: an
+image that no planted difference touches is the same, byte for byte.
+"""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +35,33 @@ ZONES = dict(
 
 # Independent random streams.
 PATIENT, VISIT, VESSELS, NOISE, RESHAPE_DRAW, PAINT_DRAW = range(6)
-STUDY, ASIDE, ASIDE_PLACE, ASIDE_NOISE = range(6, 10)
+STUDY, ASIDE, ASIDE_PLACE, ASIDE_NOISE, PLANTED = range(6, 11)
+
+
+KEPT = 0.3  # share of a finding's occurrences that stay in the group
+CONTRAST = 0.25  # of a finding's change of the attenuation that is left in the group
+
+
+class Group(NamedTuple):
+    """Who or what a difference is planted in."""
+
+    column: str  # 'sex', 'age' or 'view'
+    name: str  # as tables name it
+
+    def holds(self, sex: str, age: int, view: str) -> bool:
+        """Whether an image belongs to the group."""
+        if self.column == 'age':
+            least, _, most = self.name.removesuffix('+').partition('-')
+            return int(least) <= age <= int(most or 999)
+        return dict(sex=sex, view=view)[self.column] == self.name
+
+
+RARER = dict(
+    Cardiomegaly=Group('sex', 'F'), Emphysema=Group('age', '0-39'), Atelectasis=Group('view', 'PA')
+)  # fmt: skip
+FAINTER = dict(
+    Effusion=Group('sex', 'F'), Edema=Group('age', '65+'), Pneumothorax=Group('view', 'AP')
+)  # fmt: skip
 
 
 class Visit(NamedTuple):
@@ -61,8 +93,11 @@ def is_test_patient(patient_id: int) -> bool:
 
 
 @lru_cache(maxsize=2)
-def draw_patient(seed: int, patient_id: int) -> Patient:
-    """Draws anatomy, visits and findings of a patient without rendering anything."""
+def draw_patient(seed: int, patient_id: int, planted: bool = False) -> Patient:
+    """Draws anatomy, visits and findings of a patient without rendering anything.
+
+    ``planted`` leaves out some of what ``RARER`` names; all else is the same.
+    """
     rng = random_stream(seed, patient_id, PATIENT)
     gender = str(rng.choice(['M', 'F']))
     dome, gap = rng.uniform(0.70, 0.73), rng.uniform(0.008, 0.024)
@@ -90,16 +125,23 @@ def draw_patient(seed: int, patient_id: int) -> Patient:
                 findings, growth = _draw_findings(rng), 1.0
         view = 'AP' if rng.random() < (0.45 if findings else 0.25) else 'PA'
         visits.append(Visit(findings, view, age, float(np.clip(growth, 0.9, 1.12))))
-    return Patient(gender, thorax, _draw_places(rng, visits), tuple(visits))
+    places = _draw_places(rng, visits)
+    if planted:
+        draws = random_stream(seed, patient_id, PLANTED).random(len(RARER))
+        by_name = dict(zip(RARER, draws.tolist(), strict=True))
+        for i, (found, view, age, _) in enumerate(visits):
+            kept = kept_findings(found, by_name, gender, age, view)
+            visits[i] = visits[i]._replace(findings=kept)
+    return Patient(gender, thorax, places, tuple(visits))
 
 
-def draw_visit(seed: int, patient_id: int, index: int) -> Visit:
+def draw_visit(seed: int, patient_id: int, index: int, planted: bool = False) -> Visit:
     """One visit of a patient, from 0.
 
     Raises:
         IndexError: the patient has no visit of that index.
     """
-    visits = draw_patient(seed, patient_id).visits
+    visits = draw_patient(seed, patient_id, planted).visits
     if not 0 <= index < len(visits):
         raise IndexError(
             f'patient {patient_id} of seed {seed} has {len(visits)} images, index must be '
@@ -135,3 +177,36 @@ def _draw_places(rng: np.random.Generator, visits: list[Visit]) -> dict[str, Pla
             crowd[side, zone] += 1
         places[name] = Place(2 * side - 1, zone)
     return places
+
+
+def kept_findings(
+    findings: tuple[str, ...], draws: dict[str, float], sex: str, age: int, view: str
+) -> tuple[str, ...]:
+    """Findings of a visit without those that are made rarer.
+
+    Args:
+        findings: of the visit.
+        draws: one number from 0 to 1 for each finding of ``RARER``, the same in all visits of the
+            patient: a disease that persists is there in all of them or in none.
+        sex: of the patient.
+        age: at the visit.
+        view: of the image.
+    """
+    return tuple(
+        name
+        for name in findings
+        if name not in RARER or not RARER[name].holds(sex, age, view) or draws[name] < KEPT
+    )
+
+
+def contrasts(sex: str, age: int, view: str) -> dict[str, float]:
+    """Findings that are fainter in an image → their contrast."""
+    return {name: CONTRAST for name, group in FAINTER.items() if group.holds(sex, age, view)}
+
+
+def describe_planted() -> dict[str, Any]:
+    """What is planted, for ``phantom.json``."""
+    return dict(
+        rarer={name: [*group, KEPT] for name, group in RARER.items()},
+        fainter={name: [*group, CONTRAST] for name, group in FAINTER.items()},
+    )

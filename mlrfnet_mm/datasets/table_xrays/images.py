@@ -1,21 +1,19 @@
 """The image files, patients, studies and views that a table names."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mlrfnet_mm.datasets.table_xrays.table import Table
 from mlrfnet_mm.datasets.tables import refuse
+from mlrfnet_mm.xrays.people import years
 
 # ViewPosition of DICOM, and what tables call it
 VIEWS: Mapping[str, str] = {
     **dict.fromkeys(('PA', 'AP', 'FRONTAL', 'POSTEROANTERIOR', 'ANTEROPOSTERIOR'), 'Frontal'),
     **dict.fromkeys(('LATERAL', 'LL', 'RL', 'LLD', 'RLD'), 'Lateral'),
 }
-AGE = re.compile(r'(\d+(?:\.\d+)?)([DWMY]?)')  # a number of years, or DICOM's age string
-PER_YEAR = {'': 1.0, 'Y': 1.0, 'M': 12.0, 'W': 365.25 / 7, 'D': 365.25}
 
 
 def image_paths(table: Table, column: str, root: str) -> list[str]:
@@ -98,24 +96,21 @@ def ages(table: Table, column: str) -> list[float]:
     Raises:
         ValueError: no such column, or another entry; with its place.
     """
-    entries = table.column(column, 'age')
-    known = {entry: _years(entry) for entry in set(entries)}
-    refuse(
-        [
-            f'{table.where(row)}: {entry!r} in column {column!r} is not an age: give years, or '
-            "DICOM's age as 018M; leave it blank where it is not known"
-            for row, entry in enumerate(entries)
-            if known[entry] is None
-        ]
-    )
-    return [years for entry in entries if (years := known[entry]) is not None]
-
-
-def _years(entry: str) -> float | None:
-    if entry.lower() in ('', 'nan', 'na'):
-        return np.nan
-    match = AGE.fullmatch(entry.upper())
-    return float(match[1]) / PER_YEAR[match[2]] if match else None
+    known: dict[str, float] = {}
+    problems = []
+    for row, entry in enumerate(entries := table.column(column, 'age')):
+        if entry in known:
+            continue
+        try:
+            found = years(entry)
+            known[entry] = np.nan if found is None else found
+        except ValueError:
+            problems.append(
+                f'{table.where(row)}: {entry!r} in column {column!r} is not an age: give years, or '
+                "DICOM's age as 018M; leave it blank where it is not known"
+            )
+    refuse(problems)
+    return [known[entry] for entry in entries]
 
 
 def check_studies(

@@ -43,21 +43,38 @@ def delong_covariance(
     Returns:
         (M,) and (M, M); the covariance is NaN where positives or negatives are of one patient.
     """
+    rows = np.arange(len(labels)) if patients is None else patients
+    index = np.unique(rows, return_inverse=True)[1]
+    aucs, a, b, (i10, i01) = patient_sums(scores, labels, index)
+    if min(i10, i01) < 2:
+        return aucs, np.full((len(scores), len(scores)), np.nan)
+    both = a.shape[1] / (a.shape[1] - 1) * (a @ b.T)
+    covariance = i10 / (i10 - 1) * (a @ a.T) + i01 / (i01 - 1) * (b @ b.T)
+    return aucs, covariance + both + both.T
+
+
+def patient_sums(
+    scores: np.ndarray, labels: np.ndarray, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
+    """What each patient adds to the AUCs: A_c / m and B_c / n of :func:`delong_covariance`.
+
+    Args:
+        scores: (M, N), one row per model.
+        labels: (N,) of 0 and 1.
+        index: (N,) number of each image's patient, from 0, none left out.
+
+    Returns:
+        (M,) AUCs, (M, P) of positives, (M, P) of negatives, and I10 and I01.
+    """
     positive = labels == 1
     m, n = int(positive.sum()), int((~positive).sum())
     ranks = rankdata(scores, axis=1)
     v10 = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / n  # (M, m)
     v01 = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / m  # (M, n)
     aucs = v10.mean(1)
-    index = np.arange(m + n) if patients is None else np.unique(patients, return_inverse=True)[1]
     a, i10 = _sums(v10 - aucs[:, None], index[positive], index.max() + 1)
     b, i01 = _sums(v01 - aucs[:, None], index[~positive], index.max() + 1)
-    if min(i10, i01) < 2:
-        return aucs, np.full((len(scores), len(scores)), np.nan)
-    patients_in_all = index.max() + 1
-    both = patients_in_all / (patients_in_all - 1) * (a @ b.T) / (m * n)
-    covariance = i10 / (i10 - 1) * (a @ a.T) / m**2 + i01 / (i01 - 1) * (b @ b.T) / n**2
-    return aucs, covariance + both + both.T
+    return aucs, a / m, b / n, (i10, i01)
 
 
 def _sums(values: np.ndarray, patient: np.ndarray, count: int) -> tuple[np.ndarray, int]:

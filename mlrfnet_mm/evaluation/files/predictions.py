@@ -9,6 +9,7 @@ import numpy as np
 from mlrfnet_mm.evaluation.files.studies import pool_studies
 from mlrfnet_mm.evaluation.files.whole_files import replacing
 
+FRONTAL = ('Frontal', 'PA', 'AP')
 # The arrays with one entry per image.
 ROWS = ('scores', 'labels', 'images', 'patients', 'studies', 'views', 'sexes', 'ages')
 
@@ -25,7 +26,8 @@ class Predictions:
         classes: (K,) names of the findings.
         stamp: what was evaluated, as ``'ChestX-ray14 official/test'``.
         studies: (N,) study of each image; ``None`` if the data set has none.
-        views: (N,) view of each image, as ``'Frontal'``; ``None`` if not known.
+        views: (N,) view of each image, as ``'Frontal'``, or ``'PA'`` and ``'AP'``, frontal too;
+            ``None`` if not known.
         sexes: (N,) of the patients, as ``'F'``; empty strings and ``None`` are not known.
         ages: (N,) float, years at the time of the image; NaN and ``None`` are not known.
         scored: names of the classes that means are taken over; ``None`` for all.
@@ -84,7 +86,7 @@ class Predictions:
         """
         if self.views is None:
             raise ValueError(f'{self.stamp}: the images have no view, frontal ones are not known')
-        return self.rows(self.views == 'Frontal')
+        return self.rows(np.isin(self.views, FRONTAL))
 
     def rows(self, kept: np.ndarray) -> 'Predictions':
         """These rows alone.

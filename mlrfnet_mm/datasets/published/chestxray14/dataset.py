@@ -44,11 +44,12 @@ class ChestXray14(XrayDataset):
 
     Labels are read from ``Data_Entry_2017_v2020.csv`` (or ``.csv.gz``) whatever the lists say. An
     item holds ``img_path``, ``gt_score`` (float32, ``(14,)``, 0 or 1; all zeros is "No Finding"),
-    ``patient_id`` and mmengine's ``sample_idx``. ``metainfo`` holds ``dataset``, ``classes``,
-    ``protocol`` and ``split`` as plain strings, to stamp numbers with. Only the published lists
-    make it ``'ChestX-ray14'``: else ``dataset`` is ``'ChestX-ray14 own lists (official form)'``,
-    with ``indices`` ``'part of …'``, and ``'generated phantom'`` in a folder that
-    ``mlrfnet phantom`` wrote.
+    ``patient_id``, mmengine's ``sample_idx`` and, where the table has the columns, ``sex``
+    (``'M'``, ``'F'``), ``age`` (years) and ``view`` (``'PA'``, ``'AP'``). ``metainfo`` holds
+    ``dataset``, ``classes``, ``protocol`` and ``split`` as plain strings, to stamp numbers with.
+    Only the published lists make it ``'ChestX-ray14'``: else ``dataset`` is
+    ``'ChestX-ray14 own lists (official form)'``, with ``indices`` ``'part of …'``, and
+    ``'generated phantom'`` in a folder that ``mlrfnet phantom`` wrote.
 
     Args:
         data_root: the folder with label table, lists and images; ``~`` is expanded. ``None`` takes
@@ -129,7 +130,7 @@ class ChestXray14(XrayDataset):
             ) from None
         if not table.published and self._metainfo['dataset'] == self.METAINFO['dataset']:
             self._metainfo['dataset'] = f'ChestX-ray14 own lists ({protocol} form)'
-        patients, findings = table.labels
+        patients, findings, people = table.labels
         targets = np.frombuffer(b''.join(findings[name] for name in table.lines), np.uint8)
         positives = targets.reshape(-1, len(FINDINGS)).sum(0, dtype=int).tolist()
         self._summary = summary_line(
@@ -143,6 +144,7 @@ class ChestXray14(XrayDataset):
                 'img_path': f'{folders[name]}/{name}',
                 'gt_score': findings[name],
                 'patient_id': patients[name],
+                **(people[name]._asdict() if people else {}),
             }
             for name in table.lines
         ]

@@ -9,9 +9,21 @@ https://cloud.google.com/healthcare-api/docs/resources/public-datasets/nih-chest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlrfnet_mm.datasets.published.chestxray14.tables import LISTS, index_images
+from mlrfnet_mm.datasets.published.chestxray14.tables import (
+    LISTS,
+    PERSON,
+    Person,
+    index_images,
+    read_person,
+)
 from mlrfnet_mm.datasets.published.labeled_xrays import LabeledXrays
-from mlrfnet_mm.datasets.tables import read_columns, read_names, refuse, table_file
+from mlrfnet_mm.datasets.tables import (
+    read_columns,
+    read_header,
+    read_names,
+    refuse,
+    table_file,
+)
 from mlrfnet_mm.registry import DATASETS
 
 RADIOLOGISTS = ('Fracture', 'Pneumothorax', 'Airspace opacity', 'Nodule or mass')
@@ -27,6 +39,7 @@ class Reference(NamedTuple):
     sets: dict[str, str]
     patients: dict[str, str]
     lines: dict[str, int]
+    people: dict[str, Person]  # empty where the table has no such columns
 
 
 def read_table(path: Path) -> Reference:
@@ -34,14 +47,16 @@ def read_table(path: Path) -> Reference:
 
     Raises:
         ValueError: for another header, a mark that is not YES or NO, an unknown set, a patient ID
-            that is not a number, a second row of an image, and a patient in both sets.
+            that is not a number, a second row of an image, a patient in both sets, and what
+            `read_person` refuses.
     """
-    table = Reference({}, {}, {}, {})
+    table = Reference({}, {}, {}, {}, {})
     of_patient: dict[str, str] = {}
     problems = []
     columns = ('Image Index', 'Patient ID', 'Set Id', *RADIOLOGISTS)
-    for line, (image, patient, part, *marks) in read_columns(path, columns):
-        problem = ''
+    more = PERSON if set(PERSON) <= set(read_header(path)) else []
+    for line, (image, patient, part, *marks) in read_columns(path, (*columns, *more)):
+        marks, person, problem = marks[: len(RADIOLOGISTS)], marks[len(RADIOLOGISTS) :], ''
         wrong = [(n, m) for n, m in zip(RADIOLOGISTS, marks, strict=True) if m not in MARKS]
         if image in table.lines:
             problem = f'a row already, at line {table.lines[image]}; remove one of the two'
@@ -54,6 +69,11 @@ def read_table(path: Path) -> Reference:
         elif of_patient.setdefault(patient, part) != part:
             problem = f'patient {patient}, who is in {of_patient[patient]}, too; take the table as '
             problem += 'it was published'
+        elif person:
+            try:
+                table.people[image] = read_person(*person)
+            except ValueError as error:
+                problem = f'{error}; correct it'
         if problem:
             problems.append(f'{path}, line {line}: {image} has {problem}')
             continue
@@ -132,7 +152,7 @@ class NIHRadiologists(LabeledXrays):
                 raise
             files = {}
         stems = {name: name.rsplit('.', 1)[0] for name in chosen}
-        return self._items(
+        items = self._items(
             path,
             {stems[name]: table.labels[name] for name in chosen},
             {stems[name]: table.lines[name] for name in chosen},
@@ -140,3 +160,6 @@ class NIHRadiologists(LabeledXrays):
             f'an image folder of {root.absolute()}',
             {stems[name]: table.patients[name] for name in chosen},
         )
+        for item, name in zip(items, chosen if table.people else (), strict=bool(table.people)):
+            item.update(table.people[name]._asdict())
+        return items

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlrfnet_mm.datasets.tables import check_disjoint, read_names, refuse, stable_bucket
+from mlrfnet_mm.xrays import people
 
 FINDINGS = (
     'Atelectasis',
@@ -55,14 +56,25 @@ PUBLISHED = dict(
     ),
 )
 SPLITS = ('train', 'val', 'test')
+PERSON = ['Patient Age', 'Patient Gender', 'View Position']  # columns 5 to 7
+VIEWS = ('PA', 'AP')
 PHANTOM_MANIFEST = 'phantom.json'  # in the folder of a generated data set
 
 
 class Labels(NamedTuple):
-    """The label table, by image name. Two flat dicts: one object per row takes twice the time."""
+    """The label table, by image name. Flat dicts: one object per row takes twice the time."""
 
     patients: dict[str, int]
     findings: dict[str, bytes]  # 14 bytes of 0 or 1, in the order of FINDINGS
+    people: dict[str, 'Person']  # empty where the table has no such columns
+
+
+class Person(NamedTuple):
+    """Who is in an image, and from where it was taken; one object for all rows that are alike."""
+
+    sex: str  # 'M', 'F' or '' (not known)
+    age: float | None  # years, as the table says: that of 2017 goes to 414
+    view: str  # 'PA', 'AP' or '' (not known)
 
 
 class Split(NamedTuple):
@@ -96,21 +108,37 @@ def encode_findings(text: str) -> bytes:
     return bytes(finding in labels for finding in FINDINGS)
 
 
+@functools.cache
+def read_person(age: str, sex: str, view: str) -> Person:
+    """Sex, age and view from three entries of a row.
+
+    >>> read_person('58', 'M', 'PA')
+    Person(sex='M', age=58.0, view='PA')
+
+    Raises:
+        ValueError: an entry that is none of those, and not blank.
+    """
+    if view not in VIEWS and view.strip().lower() not in people.UNKNOWN:
+        raise ValueError(f'the view {view!r}, which is none of {", ".join(VIEWS)} and blank')
+    return Person(people.sex(sex), people.years(age), view if view in VIEWS else '')
+
+
 def read_labels(path: Path) -> Labels:
     """Read ``Data_Entry_2017_v2020.csv`` or its ``.gz``.
 
     Two names in the header have unquoted commas inside, so its width means nothing: it and the
-    rows are read up to the fourth column.
+    rows are read up to the seventh column, or up to the fourth if age, sex and view do not follow.
 
     Raises:
         ValueError: for another header, a row with fewer than four fields, a patient ID that is
-            not a number, a second row of an image, and what `encode_findings` refuses.
+            not a number, a second row of an image, and what `encode_findings` and `read_person`
+            refuse.
     """
     content = path.read_bytes()  # whole: reading lines through gzip takes twice the time
     if path.suffix == '.gz':
         content = gzip.decompress(content)
-    labels = Labels({}, {})
-    patients, findings = labels
+    labels = Labels({}, {}, {})
+    patients, findings, persons = labels
     problems = []
     with io.TextIOWrapper(
         io.BytesIO(content), encoding='utf-8-sig', errors='replace', newline=''
@@ -124,12 +152,13 @@ def read_labels(path: Path) -> Labels:
                     f'have Patient ID as its 4th column, got {",".join(header[:4])!r}; '
                     f"take NIH's own {LABEL_TABLE}"
                 )
+            least = 7 if header[4:7] == PERSON else 4
             for row in reader:
                 if not row:
                     continue
                 problem = ''
-                if len(row) < 4:
-                    problem = f'{len(row)} fields in {",".join(row)!r}, at least 4 are needed'
+                if len(row) < least:
+                    problem = f'{len(row)} fields in {",".join(row)!r}, at least {least} are needed'
                 elif row[0] in patients:
                     problem = f'a second row for {row[0]}; remove one of the two'
                 elif not row[3].isdecimal():
@@ -138,6 +167,8 @@ def read_labels(path: Path) -> Labels:
                     patients[row[0]] = int(row[3])
                     try:
                         findings[row[0]] = encode_findings(row[1])
+                        if least == 7:
+                            persons[row[0]] = read_person(*row[4:7])
                     except ValueError as error:
                         problem = f'{row[0]} has {error}'
                 if problem:

@@ -15,10 +15,12 @@ from typing import NamedTuple
 from mlrfnet_mm.datasets.tables import (
     check_disjoint,
     read_columns,
+    read_header,
     refuse,
     stable_bucket,
     table_file,
 )
+from mlrfnet_mm.xrays import people
 
 FINDINGS = (
     'No Finding',
@@ -60,6 +62,8 @@ class Xrays(NamedTuple):
     views: list[str]  # 'Frontal', 'Lateral'; in MIMIC-CXR-JPG also 'Other'
     codes: list[bytes]  # 14 of the four codes, in the order of FINDINGS
     lines: list[int]  # in the table
+    sexes: list[str]  # 'M', 'F' or '' (not known); empty as a whole where the table has no column
+    ages: list[float | None]  # years; empty likewise
 
     def add(self, path: str, view: str, codes: bytes, line: int) -> None:
         """Append one image."""
@@ -70,13 +74,7 @@ class Xrays(NamedTuple):
 
     def keep(self, flags: list[bool]) -> 'Xrays':
         """The images whose flag is true."""
-        paths, views, codes, lines = self
-        return Xrays(
-            list(compress(paths, flags)),
-            list(compress(views, flags)),
-            list(compress(codes, flags)),
-            list(compress(lines, flags)),
-        )
+        return Xrays._make(list(compress(column, flags)) for column in self)
 
     def patients(self) -> list[str]:
         """The patient of each image."""
@@ -108,15 +106,19 @@ def read_table(path: Path) -> Xrays:
     What comes before ``train/patient…`` in the column ``Path`` does not matter.
 
     Raises:
-        ValueError: for another header, malformed rows and paths, an unknown view or label, and a
-            second row of an image.
+        ValueError: for another header, malformed rows and paths, an unknown view, label, sex or
+            age, and a second row of an image.
     """
-    table = Xrays([], [], [], [])
+    table = Xrays([], [], [], [], [], [])
     # bound once: faster than add(), which a row of 223,414 need not pay
     add_path, add_view = table.paths.append, table.views.append
     add_code, add_line = table.codes.append, table.lines.append
+    add_sex, add_age = table.sexes.append, table.ages.append
     problems = []
-    for line, (name, view, *labels) in read_columns(path, ('Path', 'Frontal/Lateral', *FINDINGS)):
+    columns = ('Path', 'Frontal/Lateral', *FINDINGS)
+    with_people = {'Sex', 'Age'} <= set(read_header(path))
+    for line, fields in read_columns(path, (*columns, 'Sex', 'Age') if with_people else columns):
+        name, view, labels = fields[0], fields[1], fields[2:16]
         match = PATH.fullmatch(name)
         try:
             if match is None:
@@ -129,6 +131,8 @@ def read_table(path: Path) -> Xrays:
                     'one of the two'
                 )
             code = encode_labels(*labels)
+            if with_people:
+                sex, age = people.sex(fields[16]), people.years(fields[17])
         except ValueError as error:
             problems.append(f'{path}, line {line}: {name} {error}')
             continue
@@ -136,6 +140,9 @@ def read_table(path: Path) -> Xrays:
         add_view(NAMED_VIEWS[match[2]])  # one object for all rows
         add_code(code)
         add_line(line)
+        if with_people:
+            add_sex(sex)
+            add_age(age)
     refuse(problems)
     check_unique(path, table)
     return table

@@ -126,7 +126,7 @@ def read_split(folder: Path, split: str) -> MIMICSplit:
         {name: image.patient for part in images.values() for name, image in part.items()},
     )
     labels = read_labels(label_file)
-    result = MIMICSplit(path, Xrays([], [], [], []), {})
+    result = MIMICSplit(path, Xrays([], [], [], [], [], []), {})
     problems = []
     for image in images[split].values():
         if image.study not in labels:

@@ -153,6 +153,8 @@ class PadChest(LabeledXrays):
         )
         for item, projection in zip(items, rows.projections, strict=True):
             item['view'] = VIEWS[projection]
+        for item, sex, age in zip(items, rows.sexes, rows.ages, strict=bool(rows.sexes)):
+            item['sex'], item['age'] = sex, age
         return items
 
     def _choose(self, rows: Rows) -> tuple[Rows, str]:

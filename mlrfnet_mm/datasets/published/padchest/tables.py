@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlrfnet_mm.datasets.published.padchest.labels import LABELS
-from mlrfnet_mm.datasets.tables import read_columns, refuse, table_file
+from mlrfnet_mm.datasets.tables import read_columns, read_header, refuse, table_file
+from mlrfnet_mm.xrays import people
 
 TABLE = 'PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv'
 COLUMNS = ('ImageID', 'ImageDir', 'PatientID', 'Projection', 'MethodLabel', 'Labels')
+PERSON = ('PatientSex_DICOM', 'PatientBirth', 'StudyDate_DICOM')
 # Column Projection → as in the other sets
 VIEWS = dict(PA='Frontal', AP='Frontal', AP_horizontal='Frontal', L='Lateral')
 VIEWS |= dict(COSTAL='Other', EXCLUDE='Other', UNK='Other')
@@ -40,10 +42,30 @@ class Rows(NamedTuple):
     methods: list[str]
     labels: list[str]  # as written; see `names_in`
     lines: list[int]
+    sexes: list[str]  # 'M', 'F', 'O' or '' (not known); empty where the table has no such columns
+    ages: list[float | None]  # years between birth and study; empty likewise
 
     def keep(self, flags: Sequence[bool]) -> 'Rows':
         """The rows whose flag is true."""
         return Rows._make(list(compress(column, flags)) for column in self)
+
+
+@functools.cache
+def read_person(sex: str, birth: str, study: str) -> tuple[str, float | None]:
+    """Sex and age; of the birth the table has the year alone, of the study its date.
+
+    >>> read_person('F', '1930.0', '20140915')
+    ('F', 84.0)
+
+    Raises:
+        ValueError: an entry that is none of those, and not blank.
+    """
+    year = people.years(birth)
+    if year is None or study.strip().lower() in people.UNKNOWN:
+        return people.sex(sex), None
+    if not (len(study) == 8 and study.isdecimal()):
+        raise ValueError(f'StudyDate_DICOM {study!r}, which is a date like 20140915')
+    return people.sex(sex), int(study[:4]) - year
 
 
 @functools.cache  # 160,861 rows have 28,809 different entries
@@ -75,14 +97,15 @@ def read_table(path: Path) -> Rows:
         ValueError: for another header, an image without name, folder or patient, or with a second
             row, an unknown projection or method, and what `names_in` refuses but for ``nan``.
     """
-    rows = Rows([], [], [], [], [], [], [])
+    rows = Rows([], [], [], [], [], [], [], [], [])
+    with_people = set(PERSON) <= set(read_header(path))
     add_image, add_line = rows.images.append, rows.lines.append
     adds = [column.append for column in rows[1:6]]
     one: dict[str, str] = {}  # text → the one object for it in all rows
     known: dict[str, str] = {NO_LIST: ''}  # entry of Labels → what is wrong with it
     problems = []
-    for line, fields in read_columns(path, COLUMNS):
-        image, folder, patient, projection, method, text = fields
+    for line, fields in read_columns(path, (*COLUMNS, *PERSON) if with_people else COLUMNS):
+        image, folder, patient, projection, method, text = fields[:6]
         if text not in known:
             try:
                 names_in(text)
@@ -96,13 +119,21 @@ def read_table(path: Path) -> Rows:
             problem = f'Projection {projection!r}, which is none of {", ".join(VIEWS)}'
         elif method not in METHODS.values():
             problem = f'MethodLabel {method!r}, which is none of {", ".join(METHODS.values())}'
+        elif with_people:
+            try:
+                person = read_person(*fields[6:])
+            except ValueError as error:
+                problem = str(error)
         if problem:
             problems.append(f'{path}, line {line}: {image} has {problem}; correct it')
             continue
         add_image(image)
         add_line(line)
-        for add, value in zip(adds, fields[1:], strict=True):
+        for add, value in zip(adds, fields[1:6], strict=True):
             add(one.setdefault(value, value))
+        if with_people:
+            rows.sexes.append(person[0])
+            rows.ages.append(person[1])
     if len(set(rows.images)) < len(rows.images):
         first: dict[str, int] = {}
         problems += [
