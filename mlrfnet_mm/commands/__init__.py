@@ -20,6 +20,8 @@ COMMANDS = {
     'evaluate': 'areas under curves with intervals, thresholds, two models compared',
     'ensemble': 'average the predictions of several models',
     'calibrate': 'calibration and thresholds from validation predictions',
+    'adapt': 'calibration and thresholds for another site',
+    'drift': 'what differs between two sets of predictions or images',
     'plot': 'ROC, precision-recall and reliability curves; loss over the epochs',
     'report': 'one page about a training',
     'predict': 'predict image files, with heat maps and reports',

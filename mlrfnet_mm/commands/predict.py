@@ -31,6 +31,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         metavar='CONFIG',
         help="config of the model (default: the checkpoint's own, read as data)",
     )
+    add(parser, '--site', '<where the checkpoint was validated>')
     add(parser, '--out-dir', 'predictions')
     parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
     add(parser, '--method', '<mrfc where the head is MRFC, gradcam elsewhere>')
@@ -124,6 +125,7 @@ def run(args: argparse.Namespace) -> tuple[Outcome, int]:
         args.device or get_device(),
         trust=args.trust_checkpoint,
         limits=Limits(args.least_side, args.most_aspect),
+        site=args.site or '',
     )
     with progress_bar('predict', len(files), 'images') as bar:
         outcome = predict_files(inferencer, files, args.out_dir, options, bar.advance)
