@@ -21,6 +21,8 @@ COMMANDS = {
     'compare': 'two models of several seeds or readers each',
     'ensemble': 'average the predictions of several models',
     'calibrate': 'calibration and thresholds from validation predictions',
+    'adapt': 'calibration and thresholds for another site',
+    'drift': 'what differs between two sets of predictions or images',
     'plot': 'ROC, precision-recall and reliability curves; loss over the epochs',
     'report': 'one page about a training',
     'card': 'a model card from a training, with checklists',

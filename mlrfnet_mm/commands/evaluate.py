@@ -27,9 +27,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     )
     add(parser, 'npz')
     thresholds = parser.add_mutually_exclusive_group()
-    thresholds.add_argument(
-        '--val', metavar='NPZ', help='validation predictions of the same model: adds Table 7'
-    )
+    add(thresholds, '--val', '<no Table 7>')
     thresholds.add_argument(
         '--choose-on-test',
         action='store_true',

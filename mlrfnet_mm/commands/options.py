@@ -99,6 +99,8 @@ SHARED: dict[str, dict[str, Any]] = {
         metavar='N',
         help='of what is drawn at random: the same seed, the same output',
     ),
+    '--site': dict(metavar='NAME', help='site that the images are from, as mlrfnet adapt calls it'),
+    '--val': dict(metavar='NPZ', help='validation predictions of the same model'),
     '--no-run': dict(action='store_true', help='run nothing; write from what is there'),
     '--method': dict(
         metavar='METHOD',

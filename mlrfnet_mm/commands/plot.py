@@ -29,6 +29,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
             add(figure, '--seed')
         if name == 'reliability':
             add(figure, '--calibration', '<none: the scores alone>')
+            add(figure, '--site', '<that of the calibration, if of its data set>')
     return parser
 
 
@@ -50,7 +51,7 @@ def draw(args: argparse.Namespace) -> list[Path]:
     predictions = load_predictions(source, 'image' if args.figure == 'reliability' else 'auto')
     if args.figure == 'reliability':
         calibration = Calibration.load(args.calibration) if args.calibration else None
-        return plot_reliability(predictions, calibration, stem)
+        return plot_reliability(predictions, calibration, stem, args.site or '')
     with progress_bar('bootstrap', len(predictions.classes), 'findings') as bar:
         statistics = evaluate_predictions(
             predictions, replicates=args.replicates, seed=args.seed, progress=bar.advance

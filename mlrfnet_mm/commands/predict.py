@@ -42,6 +42,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         metavar='CONFIG',
         help="config of the model (default: the checkpoint's own, read as data)",
     )
+    add(parser, '--site', '<where the checkpoint was validated>')
     add(parser, '--out-dir', 'predictions')
     parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
     add(parser, '--method', '<mrfc where the head is MRFC, gradcam elsewhere>')
@@ -115,14 +116,19 @@ def make_inferencer(args: argparse.Namespace, limits: Limits) -> CXRInferencer |
     if args.model:
         from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
 
-        return BundleInferencer(args.model, limits=limits)
+        return BundleInferencer(args.model, limits=limits, site=args.site or '')
     from mmengine.device import get_device
 
     from mlrfnet_mm.inference.inferencer import CXRInferencer
 
-    device = args.device or get_device()
-    trust = args.trust_checkpoint
-    return CXRInferencer(args.config, args.checkpoint, device, trust=trust, limits=limits)
+    return CXRInferencer(
+        args.config,
+        args.checkpoint,
+        args.device or get_device(),
+        trust=args.trust_checkpoint,
+        limits=limits,
+        site=args.site or '',
+    )
 
 
 def run(args: argparse.Namespace) -> tuple[Outcome, int]:

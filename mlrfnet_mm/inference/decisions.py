@@ -1,5 +1,6 @@
 """From raw scores to calibrated probabilities and decisions, by the files next to a checkpoint."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlrfnet_mm.evaluation import Calibration, Thresholds
+from mlrfnet_mm.evaluation.shift.sites import SITES, site_folder
 
 UNCALIBRATED = 'uncalibrated: a score is not a probability'
 
@@ -27,19 +29,24 @@ class Decisions:
     thresholds: Thresholds | None
 
     @classmethod
-    def next_to(cls, checkpoint: Path, classes: tuple[str, ...], digest: str = '') -> 'Decisions':
-        """Read what lies in the checkpoint's folder.
+    def next_to(
+        cls, checkpoint: Path, classes: tuple[str, ...], digest: str = '', site: str = ''
+    ) -> 'Decisions':
+        """Read what lies in the checkpoint's folder, or in that of a site below it.
 
         Args:
             checkpoint: the file.
             classes: names of the findings that it predicts.
             digest: of the checkpoint; files that were made from another one are refused.
+            site: where the images are from; ``''``: where the checkpoint was validated.
 
         Raises:
-            ValueError: a file of other findings, of another checkpoint or of another form, or
-                thresholds on calibrated probabilities without a calibration.
+            ValueError: a file of other findings, of another checkpoint, of another site or of
+                another form, or thresholds on calibrated probabilities without a calibration.
         """
         folder = checkpoint.parent
+        if site and site_folder(folder, site).is_dir():
+            folder = site_folder(folder, site)
         found: dict[str, Any] = {}
         for key, kind in (('calibration', Calibration), ('thresholds', Thresholds)):
             path = folder / f'{key}.json'
@@ -57,6 +64,13 @@ class Decisions:
                     f'{checkpoint.name} has {digest}…: make it again with mlrfnet test on '
                     'validation and mlrfnet calibrate, or remove it'
                 )
+            if found[key].site != site:
+                raise ValueError(_other_site(path, found[key].site, site))
+        if site and found['calibration'] is None:
+            raise ValueError(
+                f'no {site_folder(checkpoint.parent, site) / "calibration.json"}: mlrfnet adapt '
+                f'writes it{_known_sites(checkpoint.parent)}'
+            )
         on = found['thresholds'].on if found['thresholds'] else ''
         if on == 'calibrated' and found['calibration'] is None:
             raise ValueError(
@@ -68,8 +82,10 @@ class Decisions:
     def stamp(self) -> dict[str, str]:
         """What probabilities and decisions are based on."""
         by, at = self.calibration, self.thresholds
+        where = f' for the site {by.site}' if by and by.site else ''
+        how = f'{by.method}{where}, fitted on {by.stamp} per {by.unit}' if by else UNCALIBRATED
         return dict(
-            calibration=f'{by.method}, fitted on {by.stamp} per {by.unit}' if by else UNCALIBRATED,
+            calibration=how,
             thresholds=(
                 f'{at.rule}, chosen on {at.stamp} per {at.unit}' if at else 'none: no decisions'
             ),
@@ -116,6 +132,25 @@ class Decisions:
                 decision=decision,
             )
         return rows
+
+
+def _other_site(path: Path, found: str, asked: str) -> str:
+    """Why a file is not for these images, and the way out."""
+    if not found:
+        return (
+            f'{path} is for images from where the checkpoint was validated, not for the site '
+            f'{asked!r}: make those of the site with mlrfnet adapt{_known_sites(path.parent)}'
+        )
+    return (
+        f'{path} is for the site {found!r}, and the images are of '
+        f'{repr(asked) if asked else "no site that was named"}: say --site '
+        f'{shlex.quote(found)} if they are from there'
+    )
+
+
+def _known_sites(folder: Path) -> str:
+    names = sorted(path.parent.name for path in folder.glob(f'{SITES}/*/calibration.json'))
+    return f' (there are: {", ".join(names)})' if names else ''
 
 
 def _known(value: float) -> float | None:

@@ -64,6 +64,7 @@ class CXRInferencer(BaseInferencer):
         show_progress: mmengine's progress bar over the batches.
         trust: load a checkpoint whose pickle may run code.
         limits: sizes of images that are predicted.
+        site: whose calibration and thresholds are applied, see :meth:`Decisions.next_to`.
 
     Raises:
         ValueError: no ``weights``; see also :func:`load_model` and :meth:`Decisions.next_to`.
@@ -80,11 +81,12 @@ class CXRInferencer(BaseInferencer):
         weights: str | Path | None = None,
         *args: Any,
         limits: Limits = LIMITS,
+        site: str = '',
         **kwargs: Any,
     ) -> Any:
         """Make what a bundle needs, or this."""
         if is_bundle(model):
-            return BundleInferencer(str(model), weights, limits)
+            return BundleInferencer(str(model), weights, limits, site)
         return super().__new__(cls)
 
     def __init__(
@@ -96,10 +98,11 @@ class CXRInferencer(BaseInferencer):
         show_progress: bool = False,
         trust: bool = False,
         limits: Limits = LIMITS,
+        site: str = '',
     ) -> None:
         if weights is None:
             raise ValueError('CXRInferencer needs weights: a checkpoint file or a work directory')
-        self._trust, self._limits = trust, limits
+        self._trust, self._limits, self._site = trust, limits, site
         self._key = secrets.token_bytes(16)  # studies keep no UID that leads to a patient
         self._given = model
         super().__init__(None, str(weights), device, scope, show_progress)
@@ -109,7 +112,7 @@ class CXRInferencer(BaseInferencer):
         self.loaded: LoadedModel = load_model(weights, self._given, device, self._trust)
         cfg.update(self.loaded.cfg._cfg_dict)
         self.decisions = Decisions.next_to(
-            self.loaded.path, self.loaded.classes, self.loaded.stamp['sha256']
+            self.loaded.path, self.loaded.classes, self.loaded.stamp['sha256'], self._site
         )
         self.stamp = dict(**self.loaded.stamp, **self.decisions.stamp(), notice=NOTICE)
         return self.loaded.model

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,7 +175,9 @@ def test_files_keep_every_digit_and_are_plain_json(tmp_path, original):
 @pytest.mark.parametrize(
     ('original', 'change', 'message'),
     [
-        (CALIBRATION, dict(method='isotonic'), "one of platt, temperature, got 'isotonic'"),
+        (CALIBRATION, dict(method='isotonic'), "temperature, adapted, got 'isotonic'"),
+        (CALIBRATION, dict(prevalence=[1.5, None]), r'a prevalence lies in \[0, 1\], got'),
+        (CALIBRATION, dict(prevalence=[0.5]), 'prevalence must be 2 finite numbers'),
         (CALIBRATION, dict(scale=[1.0]), 'scale must be 2 finite numbers or nulls'),
         (CALIBRATION, dict(scale=[-1.0, None]), r"'Edema' has scale -1\.0"),
         (CALIBRATION, dict(bias=[None, None]), "'Edema' has scale 2.5 and bias nan"),
@@ -193,6 +196,21 @@ def test_broken_files_are_named(tmp_path, original, change, message):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ValueError, match=f'{path.name}.*{message}'):
         type(original).load(path)
+
+
+@pytest.mark.parametrize('original', [CALIBRATION, THRESHOLDS], ids=['calibration', 'thresholds'])
+def test_a_file_says_its_site_only_if_it_has_one(tmp_path, original):
+    assert {'site', 'prevalence'}.isdisjoint(json.loads(original.save(tmp_path).read_text()))
+    assert type(original).load(tmp_path).site == ''
+    bound = replace(original, site='north')
+    assert json.loads(bound.save(tmp_path).read_text())['site'] == 'north'
+    assert type(original).load(tmp_path).site == 'north'
+
+
+def test_the_prevalence_is_kept(tmp_path):
+    known = replace(CALIBRATION, prevalence=np.array([0.25, np.nan]))
+    assert json.loads(known.save(tmp_path).read_text())['prevalence'] == [0.25, None]
+    np.testing.assert_array_equal(Calibration.load(tmp_path).prevalence, [0.25, np.nan])
 
 
 def test_no_file_and_no_json(tmp_path):

@@ -31,7 +31,7 @@ def from_nulls(values: Sequence[float | None], length: int, path: Path, key: str
 
 
 def read_object(
-    path: str | Path, name: str, kind: type, command: str
+    path: str | Path, name: str, kind: type, command: str, optional: Sequence[str] = ()
 ) -> tuple[Path, dict[str, Any]]:
     """Read a JSON object that has just the fields of a dataclass.
 
@@ -40,6 +40,7 @@ def read_object(
         name: the file's name in a folder.
         kind: the dataclass.
         command: that writes such a file, for the error.
+        optional: fields that a file need not have.
 
     Returns:
         The path of the file and the object.
@@ -50,7 +51,7 @@ def read_object(
     """
     path = Path(path)
     path = path / name if path.is_dir() else path
-    expected = sorted(field.name for field in fields(kind))
+    required = sorted({field.name for field in fields(kind)} - {*optional})
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -58,9 +59,9 @@ def read_object(
             f'{path} is not a JSON file: {error}; {command} writes it again'
         ) from error
     keys = sorted(found) if isinstance(found, dict) else found
-    if keys != expected:
+    if not isinstance(found, dict) or sorted({*keys} - {*optional}) != required:
         raise ValueError(
-            f'{path} must hold the keys {", ".join(expected)}, found {keys}; {command} writes it '
+            f'{path} must hold the keys {", ".join(required)}, found {keys}; {command} writes it '
             'again'
         )
     return path, found

@@ -1,12 +1,13 @@
 """Which prediction files may be used together; the others are refused with the reason."""
 
+import shlex
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.evaluation import Calibration, Predictions
 from mlrfnet_mm.evaluation.files.predictions import ROWS
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError, BadZipFile, zlib.error)
@@ -178,6 +179,37 @@ def check_validation(test: Predictions, val: Predictions) -> int:
             f'{shared[0]}: thresholds chosen on it would be chosen on test'
         )
     return len(np.intersect1d(test.patients.astype(str), val.patients.astype(str)))
+
+
+def data_set_of(stamp: str) -> str:
+    """Name of the data set in a stamp, without whose model was tested on it.
+
+    >>> data_set_of('CheXpert (model of ChestX-ray14 official/train) held-out/valid')
+    'CheXpert'
+    """
+    return split_stamp(stamp)[0].split(' (')[0]
+
+
+def check_site(calibration: Calibration, predictions: Predictions, site: str = '') -> None:
+    """Refuse a calibration of a site for predictions of another one.
+
+    Args:
+        calibration: one without a site is for all.
+        predictions: whose stamp names their data set.
+        site: what the user calls the predictions' site; ``''``: they are of the calibration's if
+            the data set is the one that it was made on.
+
+    Raises:
+        ValueError: they are of another site.
+    """
+    own, theirs = data_set_of(calibration.stamp), data_set_of(predictions.stamp)
+    here = site == calibration.site if site else own == theirs
+    if calibration.site and not here:
+        raise ValueError(
+            f'the calibration is for the site {calibration.site!r}, made on {own}, and the '
+            f'predictions are of {site or theirs}: make one for them with mlrfnet adapt, or say '
+            f'--site {shlex.quote(calibration.site)} if they are from there'
+        )
 
 
 def _require_same_classes(first: Predictions, second: Predictions) -> None:

@@ -11,6 +11,7 @@ from mlrfnet_mm.evaluation.files.whole_files import write_text
 
 ON = ('scores', 'calibrated')
 FILE_NAME = 'thresholds.json'
+NEWER = ('site',)  # files from before it are read, too
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Thresholds:
         stamp: of the validation predictions, as ``'ChestX-ray14 official/val'``.
         checkpoint: digest of the checkpoint that made them; ``''`` if not recorded.
         unit: what they are for, ``'image'`` or ``'study'`` (the maximum over its images).
+        site: name of the site that they are for; ``''``: where the checkpoint was validated.
     """
 
     classes: tuple[str, ...]
@@ -36,10 +38,12 @@ class Thresholds:
     stamp: str
     checkpoint: str = ''
     unit: str = 'image'
+    site: str = ''
 
     def save(self, folder: str | Path) -> Path:
         """Write ``thresholds.json`` into the folder; NaN becomes null."""
         fields = asdict(self) | dict(thresholds=to_nulls(self.thresholds))
+        fields = {key: value for key, value in fields.items() if key not in NEWER or value}
         path = Path(folder) / FILE_NAME
         write_text(path, json.dumps(fields, indent=2, allow_nan=False) + '\n')
         return path
@@ -52,10 +56,11 @@ class Thresholds:
             FileNotFoundError: no such file.
             ValueError: another kind of file, another ``on``, lists of different lengths.
         """
-        path, fields = read_object(path, FILE_NAME, cls, command='mlrfnet calibrate')
+        path, fields = read_object(path, FILE_NAME, cls, 'mlrfnet calibrate', NEWER)
         if fields['on'] not in ON:
             raise ValueError(f'{path}: on must be one of {", ".join(ON)}, got {fields["on"]!r}')
         classes = tuple(fields['classes'])
         values = from_nulls(fields['thresholds'], len(classes), path, 'thresholds')
         origin = str(fields['stamp']), str(fields['checkpoint']), check_unit(path, fields['unit'])
-        return cls(classes, fields['rule'], values, fields['on'], *origin)
+        site = str(fields.get('site', ''))
+        return cls(classes, fields['rule'], values, fields['on'], *origin, site)

@@ -40,6 +40,7 @@ class BundleInferencer:
         model: folder that ``mlrfnet export`` wrote.
         weights: none; the bundle holds them.
         limits: sizes of images that are predicted.
+        site: see :class:`mlrfnet_mm.CXRInferencer`.
         threads: of the processor; None leaves it to the runtime.
 
     Raises:
@@ -53,6 +54,7 @@ class BundleInferencer:
         model: str | Path,
         weights: str | Path | None = None,
         limits: Limits = LIMITS,
+        site: str = '',
         threads: int | None = None,
     ) -> None:
         if weights is not None:
@@ -62,7 +64,7 @@ class BundleInferencer:
         self._run = open_session(folder, self.bundle.runtime, self.bundle.precision, threads)
         stamp = dict(self.bundle.stamp)
         self.decisions = Decisions.next_to(
-            folder / 'bundle', self.bundle.classes, stamp.get('sha256', '')
+            folder / 'bundle', self.bundle.classes, stamp.get('sha256', ''), site
         )
         forced = ' (beyond the limits of export, forced)' if self.bundle.forced else ''
         runtime = f'{self.bundle.runtime} {self.bundle.precision}{forced}'

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlrfnet_mm import NOTICE, __version__
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
+from mlrfnet_mm.evaluation.shift.sites import SITES
 from mlrfnet_mm.inference.bundle.bundle import GRAPHS, Bundle
 from mlrfnet_mm.inference.bundle.session import open_session
 from mlrfnet_mm.inference.decisions import Decisions
@@ -94,6 +95,8 @@ def write_bundle(
         for name in BESIDE:
             if (loaded.path.parent / name).is_file():
                 shutil.copy2(loaded.path.parent / name, part / name)
+        if (loaded.path.parent / SITES).is_dir():
+            shutil.copytree(loaded.path.parent / SITES, part / SITES)
         has_maps = isinstance(loaded.model.head, ScoreMapHead)
         bundle = Bundle(
             runtime=runtime,

@@ -17,7 +17,7 @@ from mlrfnet_mm.evaluation import (
 )
 from mlrfnet_mm.evaluation.calibration.reliability import BINS
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
-from mlrfnet_mm.evaluation.files.pairing import TESTS, check_validation
+from mlrfnet_mm.evaluation.files.pairing import TESTS, check_site, check_validation
 from mlrfnet_mm.reports.output.tables import Record, Table
 
 
@@ -52,11 +52,20 @@ def fit(
     if method == 'none':
         return None, Thresholds(classes, rule, thresholds, 'scores', *origin)
     scale, bias = fit_calibration(val.scores, val.labels, method)
-    calibration = Calibration(classes, method, scale, bias, *origin)
+    known = (~np.isnan(val.labels)).sum(0)
+    prevalence = np.nansum(val.labels, 0) / np.where(known, known, np.nan)
+    calibration = Calibration(classes, method, scale, bias, *origin, prevalence=prevalence)
+    return calibration, Thresholds(
+        classes, rule, calibrated_thresholds(calibration, thresholds), 'calibrated', *origin
+    )
+
+
+def calibrated_thresholds(calibration: Calibration, thresholds: np.ndarray) -> np.ndarray:
+    """Thresholds (K,) on scores as probabilities; NaN where the scale is 0 or not known."""
     known = ~np.isnan(thresholds)  # on the scores' scale; calibration keeps their order
     moved = calibration.apply(np.where(known, thresholds, 0.5))
-    moved[~known | (scale == 0)] = np.nan
-    return calibration, Thresholds(classes, rule, moved, 'calibrated', *origin)
+    moved[~known | (calibration.scale == 0)] = np.nan
+    return moved
 
 
 def write(
@@ -110,6 +119,7 @@ def calibration_table(
         ValueError: see :func:`~mlrfnet_mm.evaluation.files.pairing.check_validation`.
     """
     shown = val if test is None else test
+    check_site(calibration, shown)
     if test is not None:
         check_validation(test, val)
     before, after = shown.scores.astype(float), calibration.apply(shown.scores)

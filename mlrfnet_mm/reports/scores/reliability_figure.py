@@ -14,6 +14,7 @@ from mlrfnet_mm.evaluation import (
     roc_auc,
 )
 from mlrfnet_mm.evaluation.calibration.reliability import BINS, defined
+from mlrfnet_mm.evaluation.files.pairing import check_site
 from mlrfnet_mm.reports.output.drawing import BLUE, GRAY, RED, plain, save, subplots
 
 BEFORE = dict(color=RED, marker='s', linestyle='--', markersize=3, linewidth=1, label='before')
@@ -21,7 +22,7 @@ AFTER = dict(color=BLUE, marker='o', linestyle='-', markersize=3, linewidth=1, l
 
 
 def plot_reliability(
-    predictions: Predictions, calibration: Calibration | None, stem: str | Path
+    predictions: Predictions, calibration: Calibration | None, stem: str | Path, site: str = ''
 ) -> list[Path]:
     """Draw one square per finding, bins of equal count; axes end at the largest value of each.
 
@@ -29,10 +30,11 @@ def plot_reliability(
         predictions: what to draw it on, not what the calibration was fitted on if there is other.
         calibration: None draws the scores alone.
         stem: of ``.png`` and ``.svg``.
+        site: see :func:`~mlrfnet_mm.evaluation.files.pairing.check_site`.
 
     Raises:
-        ValueError: the calibration is for other classes, or for studies where these are images;
-            predictions in which no finding has both labels.
+        ValueError: the calibration is for another site or other classes, or for studies where these
+            are images; predictions in which no finding has both labels.
     """
     names = predictions.classes.tolist()
     if np.isnan(roc_auc(predictions.scores, predictions.labels)).all():
@@ -45,6 +47,8 @@ def plot_reliability(
             f'units differ: the calibration is for each {calibration.unit}, the predictions are of '
             f'each {predictions.unit}; fit one with mlrfnet calibrate --unit {predictions.unit}'
         )
+    if calibration is not None:
+        check_site(calibration, predictions, site)
     if calibration is not None and list(calibration.classes) != names:
         raise ValueError(f'classes differ: {names} and in the calibration {calibration.classes}')
     courses = [(np.asarray(predictions.scores, float), BEFORE)]

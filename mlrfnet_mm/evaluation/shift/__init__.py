@@ -1,0 +1,1 @@
+"""Data of another site: how often findings are there, and what differs."""

@@ -1,0 +1,1 @@
+"""Other sites: a calibration moved to them, and what differs there."""
