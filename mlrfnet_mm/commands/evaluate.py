@@ -15,9 +15,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     )
     add(parser, 'npz')
     thresholds = parser.add_mutually_exclusive_group()
-    thresholds.add_argument(
-        '--val', metavar='NPZ', help='validation predictions of the same model: adds Table 7'
-    )
+    add(thresholds, '--val')
     thresholds.add_argument(
         '--choose-on-test',
         action='store_true',

@@ -39,6 +39,11 @@ SHARED: dict[str, dict[str, Any]] = {
     ),
     'work_dir': dict(metavar='WORK_DIR', help='folder of a training'),
     'npz': dict(metavar='NPZ', help='predictions, what mlrfnet test --out wrote'),
+    '--val': dict(
+        metavar='NPZ',
+        help='validation predictions of the same model: evaluate adds Table 7; ensemble, with one '
+        'file per member in the same order, fits their weights',
+    ),
     '--out': dict(metavar='NPZ', help='prediction file to write, ending in .npz'),
     '--out-dir': dict(metavar='DIR', help='folder of what is written'),
     '--work-dir': dict(metavar='DIR', help='folder of logs and checkpoints'),
