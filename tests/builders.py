@@ -170,3 +170,27 @@ def permuted_graph(graph, order):
     pairs = np.array(graph['pairs'])[np.ix_(order, order)].tolist()
     rows = {key: [graph[key][i] for i in order] for key in ('classes', 'positives')}
     return {**graph, **rows, 'pairs': pairs}
+
+
+def write_checkpoint(folder, data_root, seed=0):
+    """A ResNet-18 of random weights on the phantom, as mmengine's runner saves it; its config."""
+    from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
+    from mlrfnet_mm.models import build_model
+
+    cfg = read_config(ROOT / 'configs/mlrfnet_phantom.py')
+    cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
+    cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(data_root)
+    torch.manual_seed(seed)
+    model = build_model(cfg.model)
+    model.init_weights()
+    meta = dict(
+        cfg=cfg.pretty_text,
+        experiment_name='tiny_20260101_000000',
+        dataset_meta=dict(dataset='generated phantom', protocol='official', classes=FINDINGS),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), folder / 'epoch_1.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
+    return cfg

@@ -24,6 +24,8 @@ COMMANDS = {
     'report': 'one page about a training',
     'predict': 'predict image files, with heat maps and reports',
     'localise': 'score heat maps against boxes',
+    'robustness': 'areas under curves on images made worse, at five strengths of nine kinds',
+    'failures': 'the worst misses and false alarms of each finding, with heat maps',
     'ablate': 'train and test the rows of a table',
     'prepare': 'decode and shrink a data set once',
     'audit': 'look for faults in a data set: splits, images, labels',

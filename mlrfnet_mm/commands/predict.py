@@ -26,11 +26,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         'inputs', nargs='+', metavar='IMAGE_OR_FOLDER', help='image files, and folders of them'
     )
-    parser.add_argument(
-        '--config',
-        metavar='CONFIG',
-        help="config of the model (default: the checkpoint's own, read as data)",
-    )
+    add(parser, '--config', "<the checkpoint's own, read as data>")
     add(parser, '--out-dir', 'predictions')
     parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
     add(parser, '--method', '<mrfc where the head is MRFC, gradcam elsewhere>')
@@ -48,11 +44,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         '--labels', metavar='CSV', help="ChestX-ray14's label table, to mark true findings there"
     )
     parser.add_argument('--report', action='store_true', help='write one HTML page per study')
-    parser.add_argument(
-        '--with-patient',
-        action='store_true',
-        help='name and ID of DICOM files in JSON and reports; by default they are in neither',
-    )
+    add(parser, '--with-patient')
     add(parser, '--batch-size')
     parser.add_argument(
         '--least-side',
