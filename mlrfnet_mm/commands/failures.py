@@ -36,6 +36,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     add(parser, '--batch-size')
     add(parser, '--device', '<a GPU if there is one>')
     add(parser, '--trust-checkpoint')
+    add(parser, '--cfg-options')
     return parser
 
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet failures') -> N
     from mmengine.device import get_device
 
     from mlrfnet_mm.engine.cross_dataset import use_split
-    from mlrfnet_mm.engine.launch import read_config
+    from mlrfnet_mm.engine.launch import read_with_options
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
     from mlrfnet_mm.inference.loaded_model import load_model
     from mlrfnet_mm.reports.output.progress import progress_bar
@@ -59,7 +60,12 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet failures') -> N
     checkpoint = checkpoint_of(args.checkpoint, predictions.checkpoint)
     device = args.device or get_device()
     config = args.config or config_of(folder)
-    cfg = read_config(config) if config else None  # the checkpoint says the training's name
+    if args.cfg_options and not config:
+        raise ValueError(
+            f'--cfg-options are for a config file, and {folder} has none: add --config'
+        )
+    # read here, so that the checkpoint says the training's name
+    cfg = read_with_options(config, args.cfg_options) if config else None
     loaded = load_model(checkpoint, cfg, device, trust=args.trust_checkpoint)
     if args.split:
         use_split(loaded.cfg, args.split)
