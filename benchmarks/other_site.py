@@ -16,7 +16,7 @@ import numpy as np
 from mlrfnet_mm.phantom import patients as phantom
 from mlrfnet_mm.phantom import write_phantom
 
-from mlrfnet_mm.datasets.transforms import read_gray
+from mlrfnet_mm.xrays.gray import read_gray
 
 HEALTHY = 0.55  # in place of 0.29
 FACTORS = (2.0, 0.4)  # of the weights of findings, in turn

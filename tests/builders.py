@@ -195,14 +195,14 @@ def permuted_graph(graph, order):
     return {**graph, **rows, 'pairs': pairs}
 
 
-def small_checkpoint(folder, phantom):
-    """The phantom's config on a ResNet-18, random weights, as mmengine's runner saves it."""
+def write_checkpoint(folder, data_root, seed=0):
+    """A ResNet-18 of random weights on the phantom, as mmengine's runner saves it; its config."""
     cfg = read_config(ROOT / 'configs/mlrfnet_phantom.py')
     cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
     cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
     for part in ('train', 'val', 'test'):
-        cfg[f'{part}_dataloader'].dataset.data_root = str(phantom)
-    torch.manual_seed(0)
+        cfg[f'{part}_dataloader'].dataset.data_root = str(data_root)
+    torch.manual_seed(seed)
     model = build_model(cfg.model)
     model.init_weights()
     meta = dict(
@@ -210,7 +210,13 @@ def small_checkpoint(folder, phantom):
         experiment_name='tiny_20260101_000000',
         dataset_meta=dict(dataset='generated phantom', protocol='official', classes=FINDINGS),
     )
-    path = folder / 'epoch_1.pth'
-    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
-    cfg.dump(folder / 'tiny.py')
-    return path
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), folder / 'epoch_1.pth')
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
+    return cfg
+
+
+def small_checkpoint(folder, data_root):
+    """The file of :func:`write_checkpoint`, with its config ``tiny.py`` next to it."""
+    write_checkpoint(folder, data_root).dump(folder / 'tiny.py')
+    return folder / 'epoch_1.pth'

@@ -28,6 +28,8 @@ COMMANDS = {
     'card': 'a model card from a training, with checklists',
     'predict': 'predict image files, with heat maps and reports',
     'localise': 'score heat maps against boxes',
+    'robustness': 'areas under curves on images made worse, at five strengths of nine kinds',
+    'failures': 'the worst misses and false alarms of each finding, with heat maps',
     'ablate': 'train and test the rows of a table',
     'export': 'write a network that predicts without torch',
     'prepare': 'decode and shrink a data set once',

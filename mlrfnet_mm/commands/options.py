@@ -48,8 +48,14 @@ SHARED: dict[str, dict[str, Any]] = {
         metavar='CHECKPOINT',
         help='checkpoint file, or the folder of a training: its best, else its latest',
     ),
+    '--config': dict(metavar='CONFIG', help='config of the model'),
     'work_dir': dict(metavar='WORK_DIR', help='folder of a training'),
     'npz': dict(metavar='NPZ', help='predictions, what mlrfnet test --out wrote'),
+    '--val': dict(
+        metavar='NPZ',
+        help='validation predictions of the same model: evaluate adds Table 7; ensemble, with one '
+        'file per member in the same order, fits their weights',
+    ),
     '--out': dict(metavar='NPZ', help='prediction file to write, ending in .npz'),
     '--out-dir': dict(metavar='DIR', help='folder of what is written'),
     '--work-dir': dict(metavar='DIR', help='folder of logs and checkpoints'),
@@ -100,13 +106,17 @@ SHARED: dict[str, dict[str, Any]] = {
         help='of what is drawn at random: the same seed, the same output',
     ),
     '--site': dict(metavar='NAME', help='site that the images are from, as mlrfnet adapt calls it'),
-    '--val': dict(metavar='NPZ', help='validation predictions of the same model'),
     '--no-run': dict(action='store_true', help='run nothing; write from what is there'),
     '--method': dict(
         metavar='METHOD',
         help='how heat maps are made: score_maps (the weighted sum of the levels), score_maps1, '
         'score_maps2, … (one level), mrfc, mrfc1, … (the same), gradcam, gradcam++, layercam, '
         'hirescam, xgradcam, eigengradcam, eigencam',
+    ),
+    '--with-patient': dict(
+        action='store_true',
+        help='name patients: predict in JSON and reports, by what DICOM files say; failures on its '
+        'pages, with the names of images',
     ),
     '--layer': dict(metavar='NAME', help='target layer of the Grad-CAM family, as backbone.layer3'),
     '--batch-size': dict(type=at_least(1), default=16, metavar='N', help='images at a time'),

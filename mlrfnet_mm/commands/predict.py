@@ -37,11 +37,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--model', metavar='BUNDLE', help='folder that mlrfnet export wrote, in place of CHECKPOINT'
     )
-    parser.add_argument(
-        '--config',
-        metavar='CONFIG',
-        help="config of the model (default: the checkpoint's own, read as data)",
-    )
+    add(parser, '--config', "<the checkpoint's own, read as data>")
     add(parser, '--site', '<where the checkpoint was validated>')
     add(parser, '--out-dir', 'predictions')
     parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
@@ -58,11 +54,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     )
     add(parser, '--labels')
     parser.add_argument('--report', action='store_true', help='write one HTML page per study')
-    parser.add_argument(
-        '--with-patient',
-        action='store_true',
-        help='name and ID of DICOM files in JSON and reports; by default they are in neither',
-    )
+    add(parser, '--with-patient')
     add(parser, '--batch-size')
     parser.add_argument(
         '--least-side',

@@ -20,7 +20,7 @@ from mlrfnet_mm.commands import COMMANDS, options
 
 DOCUMENT = ROOT / 'docs/commands.md'
 # Several values, or one: said in the help of either.
-NARGS_MAY_DIFFER = {'--method', 'npz', 'config'}
+NARGS_MAY_DIFFER = {'--method', '--val', 'npz', 'config'}
 
 
 def split_help(action):

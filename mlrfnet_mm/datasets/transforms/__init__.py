@@ -1,6 +1,7 @@
 """Transforms of one-channel X-rays; what mmpretrain has (PackInputs) is borrowed from there."""
 
 from mlrfnet_mm.datasets.transforms.contrast import XrayContrast
+from mlrfnet_mm.datasets.transforms.degradation import XrayDegradation
 from mlrfnet_mm.datasets.transforms.geometry import XrayGeometry
 from mlrfnet_mm.datasets.transforms.loading import LoadXray
 from mlrfnet_mm.datasets.transforms.other_labels import PackOtherLabels
@@ -11,5 +12,6 @@ __all__ = [
     'PackOtherLabels',
     'SeededCompose',
     'XrayContrast',
+    'XrayDegradation',
     'XrayGeometry',
 ]

@@ -18,7 +18,15 @@ MEANS = ('probability', 'logit')
 LOWEST, HIGHEST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
 
 
-def mean_scores(scores: Sequence[np.ndarray], of: str = 'probability') -> np.ndarray:
+def as_logits(scores: np.ndarray) -> np.ndarray:
+    """Logits, float64 and finite, of probabilities."""
+    p = np.asarray(scores, np.float64).clip(LOWEST, HIGHEST)
+    return np.log(p) - np.log1p(-p)
+
+
+def mean_scores(
+    scores: Sequence[np.ndarray], of: str = 'probability', weights: np.ndarray | None = None
+) -> np.ndarray:
     """Average the members' scores.
 
     >>> mean_scores([np.float32([[0.25]]), np.float32([[0.75]])]).tolist()
@@ -27,38 +35,51 @@ def mean_scores(scores: Sequence[np.ndarray], of: str = 'probability') -> np.nda
     Args:
         scores: of each member, (N, K), probabilities.
         of: what is averaged: ``'probability'`` or ``'logit'``.
+        weights: (M,) of the members, with sum 1; None: all alike.
 
     Returns:
         (N, K) float32. A single member comes back as it is.
 
     Raises:
-        ValueError: another ``of``; no member.
+        ValueError: another ``of``; no member; weights that are negative or whose sum is not 1.
     """
     if of not in MEANS:
         raise ValueError(f'the mean must be of one of {", ".join(MEANS)}, got {of!r}')
     if not len(scores):
         raise ValueError('an ensemble needs at least one member, got none')
+    if weights is not None:
+        weights = np.asarray(weights, float)
+        good = weights.shape == (len(scores),) and (weights >= 0).all()
+        if not good or abs(weights.sum() - 1) > 1e-6:
+            raise ValueError(
+                f'weights must be {len(scores)} numbers, at least 0 and with sum 1, got '
+                f'{weights.tolist()}'
+            )
     if len(scores) == 1:
         return scores[0]
     members = np.stack(scores).astype(np.float64)  # (M, N, K)
     if of == 'probability':
-        return members.mean(0).astype(np.float32)
-    p = members.clip(LOWEST, HIGHEST)
-    z = (np.log(p) - np.log1p(-p)).mean(0)
+        return np.average(members, 0, weights).astype(np.float32)
+    z = np.average(as_logits(members), 0, weights)
     return (1 / (1 + np.exp(-z))).astype(np.float32)
 
 
-def average(members: Sequence[Predictions], of: str = 'probability') -> Predictions:
+def average(
+    members: Sequence[Predictions], of: str = 'probability', weights: np.ndarray | None = None
+) -> Predictions:
     """Average predictions of the same images; studies are pooled afterwards, by whoever reads them.
 
     Args:
         members: of one data set, protocol and split; the images may be in any order.
         of: what is averaged: ``'probability'`` or ``'logit'``.
+        weights: (M,) of the members, with sum 1; None: all alike.
 
     Returns:
-        Predictions in the first member's order. ``checkpoint`` is a digest of the members'
-        checkpoints and of ``of``, so that validation and test of one ensemble fit together; it is
-        empty where a member's is not recorded.
+        Predictions in the first member's order; ``members``, ``weights`` and ``mean`` say what they
+        are made of.
+        ``checkpoint`` is a digest of the members' checkpoints, of ``of`` and of the weights, so
+        that validation and test of one ensemble fit together; it is empty where a member's is not
+        recorded.
 
     Raises:
         ValueError: members of different stamps, units, classes, images, patients or labels; one
@@ -84,9 +105,19 @@ def average(members: Sequence[Predictions], of: str = 'probability') -> Predicti
                     'each prediction file once'
                 )
         scores.append(own)
-    digests = sorted(member.checkpoint for member in members)
-    checkpoint = first.checkpoint
-    if len(members) > 1:
-        text = ' '.join([of, *digests])
-        checkpoint = hashlib.sha256(text.encode()).hexdigest()[:12] if all(digests) else ''
-    return replace(first, scores=mean_scores(scores, of), checkpoint=checkpoint)
+    together = mean_scores(scores, of, weights)
+    if len(members) == 1:
+        return replace(first, scores=together)
+    digests = [member.checkpoint for member in members]
+    equal = np.full(len(members), 1 / len(members))
+    shares = [''] * len(members) if weights is None else [f' {float(w)!r}' for w in weights]
+    parts = sorted(digest + share for digest, share in zip(digests, shares, strict=True))
+    text = ' '.join([of, *parts])
+    return replace(
+        first,
+        scores=together,
+        checkpoint=hashlib.sha256(text.encode()).hexdigest()[:12] if all(digests) else '',
+        members=np.array(digests),
+        weights=equal if weights is None else np.asarray(weights, float),
+        mean=of,
+    )

@@ -62,8 +62,10 @@ def load_predictions(path: str | Path, unit: str = 'image') -> Predictions:
 
 def _check_kinds(path: str | Path, predictions: Predictions) -> None:
     """Raise a ValueError that names the first array of another kind or number of axes."""
-    axes = dict.fromkeys((*ROWS, 'classes', 'scored'), 1) | dict(scores=2, labels=2)
+    vectors = (*ROWS, 'classes', 'scored', 'members', 'weights')
+    axes = dict.fromkeys(vectors, 1) | dict(scores=2, labels=2)
     kinds = dict(scores='f', labels='fiub', classes='U', scored='U', sexes='U', ages='f')
+    kinds |= dict(members='U', weights='f')
     for name, ndim in axes.items():
         values = getattr(predictions, name)
         if values is None:

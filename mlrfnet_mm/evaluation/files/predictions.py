@@ -33,6 +33,9 @@ class Predictions:
         scored: names of the classes that means are taken over; ``None`` for all.
         unit: what a row is, ``'image'`` or ``'study'``.
         checkpoint: first digits of its SHA-256; ``''`` if not recorded.
+        members: (M,) checkpoints of an ensemble; ``None`` for a single model.
+        weights: (M,) of the members.
+        mean: what is averaged over them, ``'probability'`` or ``'logit'``.
     """
 
     scores: np.ndarray
@@ -48,6 +51,9 @@ class Predictions:
     scored: np.ndarray | None = None
     unit: str = 'image'
     checkpoint: str = ''
+    members: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    mean: str = ''
 
     @property
     def in_mean(self) -> np.ndarray:
@@ -111,7 +117,7 @@ class Predictions:
         """Read what :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             fields: dict[str, Any] = dict(arrays)
-        for name in ('stamp', 'unit', 'checkpoint'):
+        for name in ('stamp', 'unit', 'checkpoint', 'mean'):
             if name in fields:
                 fields[name] = str(fields[name])
         return cls(**fields)

@@ -68,12 +68,12 @@ class MultiLabelAUC(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Compute on the samples of all processes."""
-        predictions = self._gather(results)
+        predictions = self.gather(results)
         if self.out:
             predictions.save(self.out)
         return self.summarize(predictions)
 
-    def _gather(self, results: list) -> Predictions:
+    def gather(self, results: list) -> Predictions:
         """Put the samples of all processes together."""
         meta = self.dataset_meta or {}
         columns = zip(*results, strict=True)

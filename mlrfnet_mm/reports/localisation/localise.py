@@ -178,7 +178,7 @@ def _compare(
         example = None
         if box.finding not in seen:
             seen.add(box.finding)
-            image = cv2.resize(_image(sample, data['inputs'][i]), (SIDE, SIDE))
+            image = cv2.resize(gray_image(sample, data['inputs'][i]), (SIDE, SIDE))
             small = {
                 m: cv2.resize(h, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
                 for m, h in heats.items()
@@ -188,7 +188,7 @@ def _compare(
     return done
 
 
-def _image(sample: Any, inputs: torch.Tensor) -> np.ndarray:
+def gray_image(sample: Any, inputs: torch.Tensor) -> np.ndarray:
     """The image file, uint8; where only a prepared store is there, what the network saw of it."""
     path = Path(sample.img_path)
     if path.is_file():

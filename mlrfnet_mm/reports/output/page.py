@@ -28,12 +28,19 @@ class Picture:
     caption: str
 
 
+@dataclass(frozen=True)
+class Links:
+    """Pages next to this one: their titles, and their files without suffix."""
+
+    pages: Sequence[tuple[str, str]]
+
+
 @dataclass
 class Section:
     """A heading and what is below it, in order; folded, it opens by a click, and on paper."""
 
     title: str
-    blocks: list[str | Table | Picture | Absent] = field(default_factory=list)
+    blocks: list[str | Table | Picture | Absent | Links] = field(default_factory=list)
     folded: bool = False
 
 
@@ -56,6 +63,8 @@ def markdown_page(title: str, sections: Sequence[Section], folder: Path) -> str:
                 lines.append('#' + block.markdown().rstrip())
             elif isinstance(block, Picture):
                 lines.append(f'![{block.caption}]({block.path.relative_to(folder).as_posix()})')
+            elif isinstance(block, Links):
+                lines.append('\n'.join(f'- [{title}]({file}.md)' for title, file in block.pages))
             elif isinstance(block, Absent):
                 lines.append(f'{block.what}: not run. Make it with `{block.command}`')
             else:

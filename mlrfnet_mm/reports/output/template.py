@@ -93,6 +93,9 @@ id="section-{{ loop.index }}"><summary><h2>{{ section.title }}</h2></summary>
 {% endfor %}{% elif block.caption is defined %}<figure><details><summary>
 <img src="{{ pictures[block.path] }}" alt="{{ block.caption }}"></summary></details>
 <figcaption class="note">{{ block.caption }}</figcaption></figure>
+{% elif block.pages is defined %}<ul>{% for page, file in block.pages %}
+<li><a href="{{ file }}.html">{{ page }}</a></li>{% endfor %}
+</ul>
 {% elif block.command is defined %}<p class="absent">{{ block.what }}: not run. Make it with
 <code>{{ block.command }}</code></p>
 {% else %}<p>{{ block }}</p>

@@ -1,1 +1,3 @@
-"""Other sites: a calibration moved to them, and what differs there."""
+"""Other sites, drift, and images that are worse than those of the test."""
+
+import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mlrfnet_mm.datasets.transforms import read_gray
 from mlrfnet_mm.evaluation import Predictions
 from mlrfnet_mm.evaluation.files.pairing import data_set_of
 from mlrfnet_mm.reports.audit.images.pictures import gray_levels
 from mlrfnet_mm.reports.audit.rows import Split
+from mlrfnet_mm.xrays.gray import read_gray
 
 SCORE = 'score: '
 

@@ -1,0 +1,1 @@
+"""The worst errors of each finding, one page each."""

@@ -1,0 +1,1 @@
+"""AUC on degraded images."""
