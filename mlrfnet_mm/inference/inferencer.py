@@ -23,6 +23,7 @@ from mlrfnet_mm.inference.pipeline import compose, placing_pipeline
 from mlrfnet_mm.inference.xray_files import LIMITS, Limits, Xray, read_xray
 
 Source = str | Path | np.ndarray
+Item = dict[str, Any]  # what ``CXRInferencer.read`` returns
 
 
 class CXRInferencer(BaseInferencer):
@@ -102,16 +103,26 @@ class CXRInferencer(BaseInferencer):
         """The head's own score maps where it has them, else Grad-CAM."""
         return default_method(self.loaded.model)
 
-    def _inputs_to_list(self, inputs: Source | Iterable[Source]) -> list[Source]:
+    def _inputs_to_list(self, inputs: Source | Item | Iterable[Source | Item]) -> list:
         """One input or several; folders are for :func:`~.xray_files.list_files`."""
-        return [inputs] if isinstance(inputs, str | Path | np.ndarray) else list(inputs)
+        return [inputs] if isinstance(inputs, str | Path | np.ndarray | dict) else list(inputs)
 
-    def preprocess(self, inputs: list[Source], batch_size: int = 1, **kwargs: Any) -> Iterator:
-        """Batches of items: ``source``, and ``xray`` and ``data``, or ``error``."""
-        yield from self._get_chunk_data(map(self._item, inputs), batch_size)
+    def preprocess(
+        self, inputs: list[Source | Item], batch_size: int = 1, **kwargs: Any
+    ) -> Iterator:
+        """Batches of what :meth:`read` returns; inputs that it has read are left as they are."""
+        items = (x if isinstance(x, dict) else self.read(x) for x in inputs)
+        yield from self._get_chunk_data(items, batch_size)
 
-    def _item(self, source: Source) -> dict[str, Any]:
-        item: dict[str, Any] = dict(source=source)
+    def read(self, source: Source) -> Item:
+        """Read an input for a later call, which takes the item in its place.
+
+        Any thread may do so, ahead of the network.
+
+        Returns:
+            ``source``, and ``xray`` and ``data``, or ``error``.
+        """
+        item: Item = dict(source=source)
         try:
             xray = read_xray(source, self._limits, self._bits)
             name = 'array' if isinstance(source, np.ndarray) else str(source)
@@ -123,7 +134,7 @@ class CXRInferencer(BaseInferencer):
 
     def forward(
         self,
-        inputs: list[dict[str, Any]],
+        inputs: list[Item],
         heatmap: bool = False,
         method: str | None = None,
         layer: str | None = None,

@@ -115,6 +115,16 @@ def test_inferencer_gives_the_scores_of_the_usual_path(checkpoint, images):
     assert [row['score'] for row in array['findings'].values()] == pytest.approx(found[0])
 
 
+def test_items_that_were_read_before_give_the_same(checkpoint, images, tmp_path):
+    inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
+    files = [*images[:3], tmp_path / 'nowhere.png']
+    items = [inferencer.read(path) for path in files]
+    assert [set(item) for item in items[2:]] == [{'source', 'xray', 'data'}, {'source', 'error'}]
+    found = inferencer(items, batch_size=3)['predictions']
+    assert found == inferencer(files, batch_size=3)['predictions']
+    assert inferencer(inferencer.read(files[0]))['predictions'][0]['file'] == str(files[0])
+
+
 def test_inferencer_calibrates_and_decides(calibrated, images):
     result = mlrfnet_mm.CXRInferencer(weights=calibrated)(images[:1], heatmap=True, top=2)
     findings = result['predictions'][0]['findings']

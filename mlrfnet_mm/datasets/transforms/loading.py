@@ -4,6 +4,7 @@ import logging
 import os
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -29,12 +30,15 @@ ENDS = {PNG: b'IEND', JPEG: b'\xff\xd9'}
 SUFFIXES = {'.png': PNG, '.jpg': JPEG, '.jpeg': JPEG}
 
 _said: set[str] = set()
+_saying = Lock()  # prediction reads by several threads
 
 
 def _say(kind: str, name: str, what_is_done: str) -> None:
     """Warn of a kind of file once in a process, naming the first."""
-    if kind not in _said:
+    with _saying:
+        first = kind not in _said
         _said.add(kind)
+    if first:
         text = f'{name}: {kind}; {what_is_done}. Shown once per kind.'
         print_log(text, logger='current', level=logging.WARNING)
 
