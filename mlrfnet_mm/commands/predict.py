@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet predict') -> No
     args = parse_args(argv, prog)
     outcome, passed_over = run(args)
     errors = outcome.errors
-    print(f'predicted   {len(outcome.records) - len(errors)} of {len(outcome.records)} files')
+    print(f'predicted   {outcome.count - len(errors)} of {outcome.count} files')
     if passed_over:
         print(f'passed over {passed_over} files of folders that are not images by their names')
     for path in outcome.written[:2]:
