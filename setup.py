@@ -76,6 +76,7 @@ setup(
         ],
         'audit': ['imagehash>=4.3', 'cleanlab>=2.6'],  # near-duplicates; suspected labels (pandas)
         'parquet': ['pyarrow'],  # tables of one's own in Parquet
+        'ray': ['ray>=2.60'],  # predict and ablate on several machines
         'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
         'mlflow': ['mlflow'],
         'wandb': ['wandb'],

@@ -11,9 +11,12 @@ from mmengine.registry import DATASETS, RUNNERS
 from torch import nn
 from torch.utils.data import Dataset
 
+from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.models import MRFCHead
+from mlrfnet_mm.inference.decisions import Decisions
+from mlrfnet_mm.inference.xray_files import Xray
+from mlrfnet_mm.models import MRFCHead, build_model
 
 
 def flatten(value, prefix=''):
@@ -147,6 +150,67 @@ class Itself(nn.Module):
 
     def extract_feat(self, x):
         return (x,)
+
+
+def write_checkpoint(folder, phantom):
+    """The phantom's config on a ResNet-18, random weights, as mmengine's runner saves it.
+
+    The config lies next to it, in ``tiny.py``.
+    """
+    cfg = read_config(ROOT / 'configs/mlrfnet_phantom.py')
+    cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
+    cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'].dataset.data_root = str(phantom)
+    torch.manual_seed(0)
+    model = build_model(cfg.model)
+    model.init_weights()
+    meta = dict(
+        cfg=cfg.pretty_text,
+        experiment_name='tiny_20260101_000000',
+        dataset_meta=dict(dataset='generated phantom', protocol='official', classes=FINDINGS),
+    )
+    path = folder / 'epoch_1.pth'
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    cfg.dump(folder / 'tiny.py')
+    return path
+
+
+class NoNetwork:
+    """The inferencer's call interface without files and network: the scores are of the names.
+
+    ``a-1.png`` and ``a-2.png`` are images of one study; what begins with ``bad`` cannot be read.
+    """
+
+    stamp = dict(model='none', sha256='0', trained_on='nothing', calibration='', thresholds='')
+    decisions = Decisions(FINDINGS, None, None)
+    default_method = 'none'
+
+    def __init__(self):
+        self.predicted = []
+
+    def read(self, source):
+        study, several, _ = source.stem.partition('-')
+        if study.startswith('bad'):
+            return dict(source=source, error='ValueError: bad')
+        study = study if several else str(source)
+        xray = Xray(np.zeros((64, 64), np.uint8), None, study, (), {}, bool(several))
+        return dict(source=source, xray=xray)
+
+    def __call__(self, items, **_):
+        self.predicted += [item['source'].name for item in items]
+        images = [item.get('xray') for item in items]
+        records = [self.record(item) for item in items]
+        maps = [{} for _ in items]
+        return dict(predictions=records, visualization=maps, images=images, stamp=self.stamp)
+
+    def record(self, item):
+        record = dict(file=str(item['source']))
+        if 'error' in item:
+            return record | dict(error=item['error'])
+        scores = np.random.default_rng(list(record['file'].encode())).random(14)
+        found = self.decisions.read(scores, ('image', 'study'))
+        return record | dict(size=[64, 64], spacing_mm=None, notes=[], findings=found)
 
 
 def make_graph(k=5, seed=0):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
+from builders import write_checkpoint
 from dicom_files import STUDY, write_dicom
 from filelock import FileLock
 from scipy.special import expit, logit
@@ -36,24 +36,7 @@ NOTICE = 'Research use, not for diagnosis.'
 @pytest.fixture(scope='module')
 def checkpoint(phantom, tmp_path_factory):
     """The phantom's config on a ResNet-18, random weights, as mmengine's runner saves it."""
-    folder = tmp_path_factory.mktemp('model')
-    cfg = read_config(ROOT / 'configs/mlrfnet_phantom.py')
-    cfg.model.backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(1, 2, 3))
-    cfg.model.neck.in_channels = cfg.model.head.in_channels = (128, 256, 512)
-    for part in ('train', 'val', 'test'):
-        cfg[f'{part}_dataloader'].dataset.data_root = str(phantom)
-    torch.manual_seed(0)
-    model = build_model(cfg.model)
-    model.init_weights()
-    meta = dict(
-        cfg=cfg.pretty_text,
-        experiment_name='tiny_20260101_000000',
-        dataset_meta=dict(dataset='generated phantom', protocol='official', classes=FINDINGS),
-    )
-    path = folder / 'epoch_1.pth'
-    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
-    cfg.dump(folder / 'tiny.py')
-    return path
+    return write_checkpoint(tmp_path_factory.mktemp('model'), phantom)
 
 
 @pytest.fixture
