@@ -80,6 +80,7 @@ setup(
         'openvino': ['openvino>=2024.4'],  # running what was exported; export needs onnx too
         'int8': ['nncf>=2.13', 'openvino>=2024.4'],
         'parquet': ['pyarrow'],  # tables of one's own in Parquet
+        'ray': ['ray>=2.60'],  # predict and ablate on several machines
         'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
         'mlflow': ['mlflow'],
         'wandb': ['wandb'],

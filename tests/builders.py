@@ -14,8 +14,10 @@ from torch.utils.data import Dataset
 from mlrfnet_mm.datasets.published.chestxray14.tables import FINDINGS
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Predictions
+from mlrfnet_mm.inference.decisions import Decisions
 from mlrfnet_mm.models import MRFCHead, build_model
 from mlrfnet_mm.reports.scores import calibrate
+from mlrfnet_mm.xrays.files import Xray
 
 
 def flatten(value, prefix=''):
@@ -170,6 +172,43 @@ class Itself(nn.Module):
 
     def extract_feat(self, x):
         return (x,)
+
+
+class NoNetwork:
+    """The inferencer's call interface without files and network: the scores are of the names.
+
+    ``a-1.png`` and ``a-2.png`` are images of one study; what begins with ``bad`` cannot be read.
+    """
+
+    stamp = dict(model='none', sha256='0', trained_on='nothing', calibration='', thresholds='')
+    decisions = Decisions(FINDINGS, None, None)
+    default_method = 'none'
+
+    def __init__(self):
+        self.predicted = []
+
+    def read(self, source):
+        study, several, _ = source.stem.partition('-')
+        if study.startswith('bad'):
+            return dict(source=source, error='ValueError: bad')
+        study = study if several else str(source)
+        xray = Xray(np.zeros((64, 64), np.uint8), None, study, (), {}, bool(several))
+        return dict(source=source, xray=xray)
+
+    def __call__(self, items, **_):
+        self.predicted += [item['source'].name for item in items]
+        images = [item.get('xray') for item in items]
+        records = [self.record(item) for item in items]
+        maps = [{} for _ in items]
+        return dict(predictions=records, visualization=maps, images=images, stamp=self.stamp)
+
+    def record(self, item):
+        record = dict(file=str(item['source']))
+        if 'error' in item:
+            return record | dict(error=item['error'])
+        scores = np.random.default_rng(list(record['file'].encode())).random(14)
+        found = self.decisions.read(scores, ('image', 'study'))
+        return record | dict(size=[64, 64], spacing_mm=None, notes=[], findings=found)
 
 
 def make_graph(k=5, seed=0):

@@ -52,6 +52,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     add(parser, '--replicates')
     what = parser.add_mutually_exclusive_group()
     add(what, '--no-run')
+    add(what, '--ray')
     what.add_argument('--dry-run', action='store_true', help='say what would be run')
     return parser
 
@@ -80,7 +81,13 @@ def run_and_report(
     args: argparse.Namespace, plan: Plan, work: Path, console: Console, command: str
 ) -> list[str]:
     """Do what the command line asks for; return the failures."""
-    from mlrfnet_mm.reports.ablation import Settings, execute, list_runs, write_report
+    from mlrfnet_mm.reports.ablation import (
+        Settings,
+        execute,
+        execute_on_ray,
+        list_runs,
+        write_report,
+    )
 
     runs = list_runs(plan, args.seeds, work, args.only)
     if args.dry_run:
@@ -89,7 +96,10 @@ def run_and_report(
     failures = []
     if not args.no_run:
         settings = Settings(args.gpus, args.redo, command)
-        failures = execute(runs, settings, work, console)
+        if args.ray is None:
+            failures = execute(runs, settings, work, console)
+        else:
+            failures = execute_on_ray(runs, settings, work, console, args.ray)
     report = write_report(plan, args.seeds, work, Path(args.out_dir), args.replicates)
     console.print(report.text(), markup=False)
     for path in report.paths:

@@ -59,10 +59,10 @@ def read(source: str, args: argparse.Namespace) -> ImageSet:
     from mlrfnet_mm.commands.audit import read as read_config
     from mlrfnet_mm.engine.machine import cores
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
-    from mlrfnet_mm.inference.xray_files import list_files
     from mlrfnet_mm.reports.audit.rows import read_splits
     from mlrfnet_mm.reports.output.progress import progress_bar
     from mlrfnet_mm.reports.shift.sets import of_files, of_predictions, of_splits
+    from mlrfnet_mm.xrays.files import list_files
 
     path, workers = Path(source), args.workers or cores()
     if path.suffix == '.npz':

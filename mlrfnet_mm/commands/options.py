@@ -106,6 +106,13 @@ SHARED: dict[str, dict[str, Any]] = {
         help='of what is drawn at random: the same seed, the same output',
     ),
     '--site': dict(metavar='NAME', help='site that the images are from, as mlrfnet adapt calls it'),
+    '--ray': dict(
+        nargs='?',
+        const='',
+        metavar='ADDRESS',
+        help='work on a Ray cluster, of this address, or without a value on the one of '
+        'RAY_ADDRESS, else on this machine',
+    ),
     '--no-run': dict(action='store_true', help='run nothing; write from what is there'),
     '--method': dict(
         metavar='METHOD',

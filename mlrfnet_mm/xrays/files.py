@@ -1,6 +1,6 @@
 """Image files as prediction takes them: PNG, JPEG, TIFF and DICOM, single or by the folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mlrfnet_mm.xrays.dicom import is_dicom, read_dicom
 from mlrfnet_mm.xrays.gray import read_gray
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.dcm', '.dicom'}
+LIST = '.txt'  # suffix of a list of files
 
 ONE_LEVEL = 'one gray level throughout: a wrong window, or not an X-ray; the scores mean nothing'
 
@@ -112,12 +113,13 @@ def _read(source: str | Path | np.ndarray, bits: int | None) -> Xray:
 def list_files(
     inputs: Iterable[str | Path], out: str | Path | None = None
 ) -> tuple[list[Path], int]:
-    """Files as given, and those of folders, sorted, with all folders below.
+    """Files as given or listed, and those of folders, sorted, with all folders below.
 
-    Of a folder, files with a suffix of ``SUFFIXES`` are taken, and DICOM files whatever their name.
+    A file that ends in ``.txt`` is a list, see :func:`read_list`. Of a folder, files with a suffix
+    of ``SUFFIXES`` are taken, and DICOM files whatever their name.
 
     Args:
-        inputs: files and folders.
+        inputs: files, folders and lists of them.
         out: folder of outputs: what a folder holds below it is left out.
 
     Returns:
@@ -126,13 +128,11 @@ def list_files(
     Raises:
         FileNotFoundError: no such file or folder.
         ValueError: ``out`` is an input folder, or one above it: what an earlier call drew there
-            would be predicted.
+            would be predicted; see also :func:`read_list`.
     """
     found: dict[Path, None] = {}
     passed_over = 0
-    for item in map(Path, inputs):
-        if not item.exists():
-            raise FileNotFoundError(f'no file or folder {item.absolute()}')
+    for item in _with_lists(map(Path, inputs)):
         if item.is_file():
             found[item] = None
             continue
@@ -149,6 +149,50 @@ def list_files(
             else:
                 passed_over += 1
     return list(found), passed_over
+
+
+def _with_lists(inputs: Iterable[Path]) -> Iterator[Path]:
+    """The inputs, all of which exist, with the content of lists in their place."""
+    for item in inputs:
+        if not item.exists():
+            raise FileNotFoundError(f'no file or folder {item.absolute()}')
+        if item.suffix.lower() == LIST and item.is_file():
+            yield from read_list(item)
+        else:
+            yield item
+
+
+def read_list(path: Path) -> list[Path]:
+    """Files and folders that a text file names, one per line; empty lines are passed over.
+
+    Relative paths are those of the working directory, as ``find`` writes them.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: a line that cannot be a path, or names another list.
+    """
+    found = []
+    lines = path.read_bytes().decode(errors='surrogateescape').split('\n')  # as names are
+    for number, line in enumerate(lines, 1):
+        name, where = line.removesuffix('\r'), f'{path}, line {number}'
+        if not name.strip():
+            continue
+        item, there, fault = Path(name), False, 'it holds a zero byte' if '\0' in name else ''
+        try:
+            there = item.exists()
+        except OSError as error:
+            fault = str(error.strerror)
+        if fault:
+            raise ValueError(
+                f'{where}: not a path ({fault}): {name[:60]!r}; a list is a text file with one '
+                'path per line'
+            )
+        if not there:
+            raise FileNotFoundError(f'{where}: no file or folder {item.absolute()}')
+        if item.suffix.lower() == LIST and item.is_file():
+            raise ValueError(f'{where}: a list in a list, {name}; give both to the command')
+        found.append(item)
+    return found
 
 
 def _is_dicom_file(path: Path) -> bool:

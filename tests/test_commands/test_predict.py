@@ -24,6 +24,7 @@ from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.decisions import ranked
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.reports.predictions import predict_files
+from mlrfnet_mm.reports.predictions.writing import pictures
 from mlrfnet_mm.xrays.files import Limits, list_files
 
 pytestmark = pytest.mark.slow
@@ -331,13 +332,13 @@ def test_the_patient_is_kept_to_itself_and_the_image_keeps_its_shape(checkpoint,
 
 
 def test_labels_are_found_by_the_file_s_name(checkpoint, images, tmp_path, monkeypatch):
-    seen, draw = [], predict_files.scores_figure
+    seen, draw = [], pictures.scores_figure
 
     def look(xray, findings, truth, stamp):
         seen.append(truth)
         return draw(xray, findings, truth, stamp)
 
-    monkeypatch.setattr(predict_files, 'scores_figure', look)
+    monkeypatch.setattr(pictures, 'scores_figure', look)
     options = predict_files.Options(scores=True, labels={images[0].name: ['Mass']})
     inferencer = mlrfnet_mm.CXRInferencer(weights=checkpoint)
     predict_files.predict_files(inferencer, images[:2], tmp_path, options)
@@ -425,7 +426,7 @@ def test_a_stopped_run_leaves_the_earlier_one(checkpoint, images, tmp_path, monk
     def stop(*_):
         raise error
 
-    monkeypatch.setattr(predict_files, 'heats_figure', stop)
+    monkeypatch.setattr(pictures, 'heats_figure', stop)
     with pytest.raises(type(error)):
         predict(checkpoint, images[2:], tmp_path, heatmap=True)
     assert tree(tmp_path) == before
@@ -450,7 +451,7 @@ def test_the_longest_name_costs_nothing(checkpoint, images, tmp_path):
 
 
 def test_an_image_that_cannot_be_drawn_costs_one_row(checkpoint, images, tmp_path, monkeypatch):
-    draw = predict_files.heats_figure
+    draw = pictures.heats_figure
 
     def fail_once(xray, *rest):
         if not calls.append(0) and len(calls) == 1:
@@ -458,7 +459,7 @@ def test_an_image_that_cannot_be_drawn_costs_one_row(checkpoint, images, tmp_pat
         return draw(xray, *rest)
 
     calls = []
-    monkeypatch.setattr(predict_files, 'heats_figure', fail_once)
+    monkeypatch.setattr(pictures, 'heats_figure', fail_once)
     outcome = predict(checkpoint, images[:3], tmp_path, heatmap=True)
     assert [r['error'] for r in outcome.errors] == ['not drawn: RuntimeError: no such glyph']
     assert (tmp_path / 'predictions.csv').is_file()

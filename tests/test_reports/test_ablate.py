@@ -21,6 +21,7 @@ from mlrfnet_mm.reports.ablation import (
     Settings,
     build_plan,
     execute,
+    execute_on_ray,
     fingerprint,
     finished,
     list_runs,
@@ -129,6 +130,29 @@ def test_what_is_done_is_skipped_what_failed_is_resumed(phantom, tools, work, tm
     assert calls(work)[4:] == [f'lam_0.1_0.1_0.1/seed{seed} --resume' for seed in (0, 1)]
     assert go(runs, tools, work) == []
     assert len(calls(work)) == 6
+
+
+def test_on_ray_it_is_the_same(phantom, tools, work, tmp_path):
+    """What fails, what is taken over, and what goes on, on a local cluster of two workers."""
+    ray = pytest.importorskip('ray')
+    runs = list_runs(plan_of(phantom), [0, 1], work, ROWS)
+    (work / 'break_lam_0.1_0.1_0.1').touch()
+    console = Console(file=(work.parent / 'printed').open('a'), width=300)
+    ray.init(num_cpus=2, log_to_driver=False)
+    try:
+        settings = Settings(tools=tools)
+        failures = execute_on_ray(runs, settings, work, console)
+        first = sorted(calls(work))
+        (work / 'break_lam_0.1_0.1_0.1').unlink()
+        again = execute_on_ray(runs, settings, work, console)
+        with pytest.raises(ValueError, match=r'--gpus 3: the Ray cluster has 2 cores in all'):
+            execute_on_ray(runs, replace(settings, processes=3), work, console)
+    finally:
+        ray.shutdown()
+    assert len(failures) == 2 and all('train failed (exit 1)' in text for text in failures)
+    assert first == [f'{row}/seed{seed} ' for row in ('base', 'lam_0.1_0.1_0.1') for seed in (0, 1)]
+    assert again == []
+    assert sorted(calls(work)[4:]) == [f'lam_0.1_0.1_0.1/seed{k} --resume' for k in (0, 1)]
 
 
 def test_runs_on_another_config_are_refused_or_moved_aside(phantom, tools, work, tmp_path):

@@ -10,6 +10,7 @@
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
 from mlrfnet_mm.reports.ablation.execute import Settings, execute
 from mlrfnet_mm.reports.ablation.plan import Plan, build_plan
+from mlrfnet_mm.reports.ablation.ray_tasks import execute_on_ray
 from mlrfnet_mm.reports.ablation.report import write_report
 from mlrfnet_mm.reports.ablation.runs import Run, finished, list_runs
 
@@ -19,6 +20,7 @@ __all__ = [
     'Settings',
     'build_plan',
     'execute',
+    'execute_on_ray',
     'finished',
     'list_runs',
     'write_report',

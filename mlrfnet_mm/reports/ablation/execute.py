@@ -54,12 +54,8 @@ def execute(runs: Sequence[Run], settings: Settings, work: Path, console: Consol
     Raises:
         ValueError: folders that hold runs on something else.
     """
-    expected = [expectation(run, settings.processes) for run in runs]
-    _clear(runs, expected, settings.redo, console)
     failures = []
-    pending = [pair for pair in zip(runs, expected, strict=True) if state(*pair) != 'done']
-    if len(runs) > len(pending):
-        console.print(f'{len(runs) - len(pending)} of {len(runs)} runs are done already')
+    pending = to_do(runs, settings, console)
     with progress_bar('', len(pending), 'runs', console) as bar:
         for i, (run, record) in enumerate(pending):
 
@@ -67,12 +63,24 @@ def execute(runs: Sequence[Run], settings: Settings, work: Path, console: Consol
                 bar.show(f'{run.row} seed {run.seed}: {text}', i + part)
 
             try:
-                console.print(f'{run}: {_complete(run, record, settings, work, show)}')
+                console.print(f'{run}: {complete(run, record, settings, work, show)}')
             except ToolFailed as error:
                 failures.append(str(error))
                 console.print(str(error), markup=False, style='red')
             bar.show('', i + 1)
     return failures
+
+
+def to_do(
+    runs: Sequence[Run], settings: Settings, console: Console
+) -> list[tuple[Run, dict[str, Any]]]:
+    """The runs that are not done, with their records; see :func:`execute`."""
+    expected = [expectation(run, settings.processes) for run in runs]
+    _clear(runs, expected, settings.redo, console)
+    pending = [pair for pair in zip(runs, expected, strict=True) if state(*pair) != 'done']
+    if len(runs) > len(pending):
+        console.print(f'{len(runs) - len(pending)} of {len(runs)} runs are done already')
+    return pending
 
 
 def _clear(
@@ -94,7 +102,7 @@ def _clear(
         )
 
 
-def _complete(
+def complete(
     run: Run,
     record: Mapping[str, Any],
     settings: Settings,
