@@ -226,7 +226,7 @@ CHECKS = dict(mlrfnet=check_mlrfnet, python=check_python, pip=check_pip, make=ch
 
 @pytest.mark.parametrize(
     'words',
-    [['predict', 'x.png'], ['train', 'mlrfnet_phantom', '--typo'], ['ablate', 'x', '--seeds', 'y']],
+    [['report'], ['train', 'mlrfnet_phantom', '--typo'], ['ablate', 'x', '--seeds', 'y']],
 )
 def test_the_check_sees_wrong_words(words):
     with pytest.raises(SystemExit):

@@ -62,7 +62,7 @@ PY
     mlrfnet train my.py --cfg-options "${small[@]}"
     mlrfnet test my.py work_dirs/my --out p.npz --cfg-options "${small[@]}"
     mlrfnet predict work_dirs/my data/phantom/images --least-side 32
-    mlrfnet export work_dirs/my --images 8 --out-dir bundle
+    mlrfnet export work_dirs/my --limit 8 --out-dir bundle
     mlrfnet report work_dirs/my --replicates 100
     test -s p.npz && test -s work_dirs/my/report.html
     if grep -l 'not run' work_dirs/my/report.md; then exit 1; fi

@@ -26,7 +26,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         default='probability',
         help='what is averaged (default: probability)',
     )
-    add(parser, '--val', nargs='+')
+    add(parser, '--val', '<equal weights>', nargs='+')
     parser.add_argument(
         '--weights-by',
         choices=['auc', 'likelihood'],

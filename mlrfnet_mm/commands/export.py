@@ -24,16 +24,12 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         '--precision', choices=['fp32', 'bf16', 'fp16', 'int8'], default='fp32',
         help='what it computes in; fp16 stores weights so and computes in fp32 (default: fp32)',
     )  # fmt: skip
-    parser.add_argument(
-        '--config',
-        metavar='CONFIG',
-        help="config of the model (default: the checkpoint's own, read as data)",
-    )
+    add(parser, '--config', "<the checkpoint's own, read as data>")
     add(parser, '--out-dir', "<RUNTIME_PRECISION in the checkpoint's folder>")
     add(parser, '--split', 'val')
     parser.add_argument(
-        '--images', type=at_least(2), metavar='N',
-        help='images to compare on, evenly spread over the split (default: all)',
+        '--limit', type=at_least(2), metavar='N',
+        help='images to compare on, evenly spread over the split (default: all of it)',
     )  # fmt: skip
     parser.add_argument(
         '--force', action='store_true',
@@ -53,7 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet export') -> Non
     check_target(args.to, args.precision)
     loaded = load_model(args.checkpoint, args.config, 'cpu', trust=args.trust_checkpoint)
     folder = args.out_dir or loaded.path.parent / f'{args.to}_{args.precision}'
-    images = parity_images(loaded, args.split, args.images)
+    images = parity_images(loaded, args.split, args.limit)
     bundle, parity = write_bundle(loaded, images, folder, args.to, args.precision, args.force)
     mean = parity.mean_auc[0]
     most, usual = parity.logits

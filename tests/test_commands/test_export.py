@@ -49,7 +49,7 @@ def checkpoint(phantom, tmp_path_factory):
 @pytest.fixture(scope='module')
 def export(checkpoint, run):
     def export(out, *options, **how):
-        words = [sys.executable, '-m', 'mlrfnet_mm', 'export', checkpoint, '--images', '24']
+        words = [sys.executable, '-m', 'mlrfnet_mm', 'export', checkpoint, '--limit', '24']
         return run(*words, '--out-dir', out, *options, **how)
 
     return export
@@ -173,7 +173,7 @@ def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch, 
         return np.concatenate([run(gray[i : i + 8])[0] for i in range(0, len(gray), 8)]) + 1e-3
 
     monkeypatch.setattr(write, 'graph_logits', shifted)
-    words = ['export', str(checkpoint), '--images', '16', '--out-dir', str(tmp_path / 'b')]
+    words = ['export', str(checkpoint), '--limit', '16', '--out-dir', str(tmp_path / 'b')]
     with pytest.raises(SystemExit) as error:
         main(words)
     assert error.value.code == 2

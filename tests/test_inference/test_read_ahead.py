@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mlrfnet_mm.inference.read_ahead import read_ahead
+from mlrfnet_mm.reports.predictions.writing.read_ahead import read_ahead
 
 
 @pytest.mark.parametrize('threads', [1, 3])

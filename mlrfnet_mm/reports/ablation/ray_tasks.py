@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mlrfnet_mm.reports.ablation.execute import PATIENCE, Settings, ToolFailed, complete, to_do
 from mlrfnet_mm.reports.ablation.runs import Run
-from mlrfnet_mm.reports.cluster import connect, gpus
+from mlrfnet_mm.reports.output.cluster import connect, gpus
 from mlrfnet_mm.reports.output.progress import progress_bar
 
 

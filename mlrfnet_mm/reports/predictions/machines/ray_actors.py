@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from mlrfnet_mm.reports.cluster import connect, gpus
+from mlrfnet_mm.reports.output.cluster import connect, gpus
 from mlrfnet_mm.reports.predictions.machines.shards import Shards
 from mlrfnet_mm.reports.predictions.writing.options import Options
 from mlrfnet_mm.reports.predictions.writing.spool import write_spool
@@ -66,7 +66,7 @@ def predict_on_ray(
     Args:
         make: makes the inferencer, on every actor.
         shards: of the call.
-        address: see :func:`~mlrfnet_mm.reports.cluster.connect`.
+        address: see :func:`~mlrfnet_mm.reports.output.cluster.connect`.
         progress: called with the number of files done since its last call.
 
     Raises:
