@@ -18,9 +18,9 @@ import torch
 
 from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.inference.inferencer import CXRInferencer
-from mlrfnet_mm.inference.read_ahead import read_ahead
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.reports.predictions.predict_files import Options, predict_files
+from mlrfnet_mm.reports.predictions.writing.read_ahead import read_ahead
 from mlrfnet_mm.reports.predictions.writing.spool import reading_threads
 from mlrfnet_mm.xrays.files import list_files
 

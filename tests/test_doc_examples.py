@@ -212,8 +212,10 @@ def check_python(words):
 def check_pip(words):
     install, package = words
     assert install == 'install'
-    extra = re.fullmatch(r'(?:mlrfnet-mm|-e \.)\[(\w+)\]|lmdb', package)
-    assert extra and f"'{extra[1]}': [" in (ROOT / 'setup.py').read_text()
+    extras = re.fullmatch(r'(?:mlrfnet-mm|-e \.)\[([\w,]+)\]', package)
+    assert extras
+    for extra in extras[1].split(','):
+        assert f"'{extra}': [" in (ROOT / 'setup.py').read_text()
 
 
 def check_make(words):
