@@ -95,7 +95,7 @@ def read_splits(
     if not splits and not problems:
         raise ValueError('the config has no data: no train_dataloader, val_dataloader or so')
     for split in splits:
-        if not any(split.sexes):
+        if not any(split.sexes) or 'Frontal' in split.views:  # CheXpert's table has AP and PA
             _add_people(split)
     return splits, joined(problems)
 

@@ -69,8 +69,7 @@ def _table(
     records: list[Record] = []
     for k, finding in enumerate([*comparison.classes.tolist(), _mean_name(comparison)]):
         for g, group in enumerate(groups):
-            mark = ' *' if g == reference and len(groups) > 1 else ''
-            record: Record = dict(finding=finding, group=f'{group}{mark}')
+            record: Record = dict(finding=finding, group=group)
             if k < len(comparison.classes):
                 record |= dict(
                     n=int(comparison.known[g, k]),
@@ -78,7 +77,8 @@ def _table(
                     positive_patients=int(comparison.positive_patients[g, k]),
                 )
             else:
-                record |= dict(n=int(comparison.images[g]), patients=int(comparison.patients[g]))
+                record |= dict(n=int(comparison.images[g]))
+            record |= dict(patients=int(comparison.patients[g]))
             for key in dict.fromkeys([*columns.values(), *differences]):
                 measure = comparison.measures[key]
                 record |= _ends(key, measure.values[g, k], measure.interval[:, g, k])
@@ -158,9 +158,7 @@ def _notes(comparison: GroupComparison) -> Iterable[str]:
             grouping.groups, comparison.images, comparison.patients, strict=True
         )
     )
-    yield f'Images: {", ".join(sizes)}.' + (
-        ' * is the reference.' if len(grouping.groups) > 1 else ''
-    )
+    yield f'Images: {", ".join(sizes)}.'
     if unknown := int((grouping.of_image < 0).sum()):
         yield f'{unknown:,} images whose {grouping.name} is not known are in no group.'
     if len(grouping.groups) < 2:
@@ -169,9 +167,10 @@ def _notes(comparison: GroupComparison) -> Iterable[str]:
     yield (
         'Nominal 95 % intervals by bootstrap over patients (percentiles; of a share of 1 Wilson '
         'over patients); all groups come from the same draws, and differences, to the largest '
-        'group, are paired by patient where groups share patients. Their p is of a normal test '
-        'clustered by patient (shares and AUCs as logits, so that there is none at 0 and 1), '
-        'corrected by Holm over findings and groups of all groupings.'
+        f'group, {grouping.groups[comparison.reference]}, are paired by patient where groups share '
+        'patients. Their p is of a normal test clustered by patient (shares and AUCs as logits, so '
+        'that there is none at 0 and 1), corrected by Holm over findings and groups of all '
+        'groupings.'
     )
     for g, group in enumerate(grouping.groups):
         few = comparison.classes[~comparison.reported[g]].tolist()
