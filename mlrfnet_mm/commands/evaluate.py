@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlrfnet_mm.commands.options import add, new_parser
 
 if TYPE_CHECKING:
-    from mlrfnet_mm.evaluation import Predictions
+    from mlrfnet_mm.evaluation import Calibration, Predictions
+    from mlrfnet_mm.reports.scores.clinical.rates import Prevalence
+    from mlrfnet_mm.reports.scores.groups.reference_labels import ReferenceLabels
     from mlrfnet_mm.reports.scores.statistics import Statistics
 
 
@@ -61,11 +63,6 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> None:
     """Load, compute, print, write."""
     args = make_parser(prog).parse_args(argv)
-    if args.data_root and not args.labels:
-        raise ValueError('--data-root is for --labels: give that, too')
-    for option in ('calibration', 'prevalence'):
-        if getattr(args, option) and not args.clinical:
-            raise ValueError(f'--{option} is for --clinical: give that, too')
     files = dict(predictions=args.npz, val=args.val, against=args.against)
     files = {name: path for name, path in files.items() if path}
     from mlrfnet_mm.evaluation.files.pairing import load_predictions
@@ -74,6 +71,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
 
     loaded = {name: load_predictions(path, args.unit) for name, path in files.items()}
     test = loaded['predictions']
+    more = Additions.read(args)  # what is wrong in it is said before the bootstrap
     total = len(test.classes) * (2 if args.against else 1)
     with progress_bar('bootstrap', total, 'findings') as bar:
         statistics = evaluate_predictions(
@@ -87,48 +85,93 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
             files=files,
             progress=bar.advance,
         )
-    figures = add_clinical(args, statistics, test, loaded.get('val')) if args.clinical else []
-    if args.labels:
-        from mlrfnet_mm.reports.scores.groups.reference_labels import read_reference
-        from mlrfnet_mm.reports.scores.groups.second_reference import second_reference_tables
-
-        statistics.stamp['labels'] = args.labels
-        reference = read_reference(args.labels, args.data_root)
-        statistics.tables.extend(
-            second_reference_tables(test, reference, args.replicates, args.seed)
-        )
+    if args.clinical:
+        add_clinical(args, more, statistics, test, loaded.get('val'))
+    if more.reference:
+        add_second_reference(args, more.reference, statistics, test)
     print(statistics.text())
     if args.out_dir:
-        for path in [*statistics.write(args.out_dir), *figures]:
+        written = statistics.write(args.out_dir)
+        if args.clinical:
+            written += draw_decision_curves(args, more, statistics, test)
+        for path in written:
             print(f'written     {path}')
 
 
-def add_clinical(
-    args: argparse.Namespace, statistics: Statistics, test: Predictions, val: Predictions | None
-) -> list[Path]:
-    """Add the tables for clinical use; with a folder draw the decision curves, too."""
-    from mlrfnet_mm.evaluation import Calibration
-    from mlrfnet_mm.reports.scores.clinical.decision_figure import plot_decision_curves
-    from mlrfnet_mm.reports.scores.clinical.tables import clinical_tables, read_prevalence
+class Additions(NamedTuple):
+    """What --clinical and --labels read."""
 
-    calibration = None
+    calibration: Calibration | None
+    prevalence: Prevalence | None
+    reference: ReferenceLabels | None
+
+    @classmethod
+    def read(cls, args: argparse.Namespace) -> Additions:
+        """Read what the options name.
+
+        Raises:
+            ValueError: an option without the one that it is for, and what the readers refuse.
+        """
+        for option, other in dict(
+            calibration='clinical', prevalence='clinical', data_root='labels'
+        ).items():
+            if getattr(args, option) and not getattr(args, other):
+                name = option.replace('_', '-')
+                raise ValueError(f'--{name} is for --{other}: give that, too')
+        from mlrfnet_mm.evaluation import Calibration
+        from mlrfnet_mm.reports.scores.clinical.tables import read_prevalence
+
+        calibration = Calibration.load(args.calibration) if args.calibration else None
+        reference = None
+        if args.labels:  # the one that needs the framework
+            from mlrfnet_mm.reports.scores.groups.reference_labels import read_reference
+
+            reference = read_reference(args.labels, args.data_root)
+        return cls(calibration, read_prevalence(args.prevalence), reference)
+
+
+def add_clinical(
+    args: argparse.Namespace,
+    more: Additions,
+    statistics: Statistics,
+    test: Predictions,
+    val: Predictions | None,
+) -> None:
+    """Add the tables for clinical use."""
+    from mlrfnet_mm.reports.scores.clinical.tables import clinical_tables
+
     if args.calibration:
         statistics.stamp['calibration'] = args.calibration
-        calibration = Calibration.load(args.calibration)
     statistics.tables.extend(
         clinical_tables(
             test,
             val,
-            args.rule,
-            args.choose_on_test,
-            read_prevalence(args.prevalence),
-            calibration,
-            args.replicates,
-            args.seed,
+            rule=args.rule,
+            choose_on_test=args.choose_on_test,
+            prevalence=more.prevalence,
+            calibration=more.calibration,
+            replicates=args.replicates,
+            seed=args.seed,
         )
     )
-    if not args.out_dir:
-        return []
+
+
+def draw_decision_curves(
+    args: argparse.Namespace, more: Additions, statistics: Statistics, test: Predictions
+) -> list[Path]:
+    """Draw the decision curves into the folder."""
+    from mlrfnet_mm.reports.scores.clinical.decision_figure import plot_decision_curves
+
     stem = Path(args.out_dir, 'decision_curves')
     options = args.replicates, args.seed, statistics.stamp
-    return plot_decision_curves(test, calibration, stem, *options)
+    return plot_decision_curves(test, more.calibration, stem, *options)
+
+
+def add_second_reference(
+    args: argparse.Namespace, reference: ReferenceLabels, statistics: Statistics, test: Predictions
+) -> None:
+    """Add the tables of two references."""
+    from mlrfnet_mm.reports.scores.groups.second_reference import second_reference_tables
+
+    statistics.stamp['labels'] = args.labels
+    statistics.tables.extend(second_reference_tables(test, reference, args.replicates, args.seed))
