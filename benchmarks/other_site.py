@@ -13,9 +13,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mlrfnet_mm.phantom import patients as phantom
-from mlrfnet_mm.phantom import write_phantom
 
+from mlrfnet_mm.datasets.phantom import patients as phantom
+from mlrfnet_mm.datasets.phantom import write_phantom
 from mlrfnet_mm.xrays.gray import read_gray
 
 HEALTHY = 0.55  # in place of 0.29

@@ -18,6 +18,8 @@ NEEDED = dict(columns='by', data_root='labels', calibration='clinical', prevalen
 
 Loaded = Mapping[str, 'Predictions']  # 'predictions', and 'val', 'against', 'against_val' if given
 Draw = Callable[[], list[Path]]  # writes pictures into --out-dir; returns their paths
+# Adds its tables; the second argument is called when the bootstrap of a finding is done.
+Add = Callable[['Statistics', Callable[[], None]], Draw]
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -99,6 +101,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
     from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 
     loaded = {name: load_predictions(path, args.unit) for name, path in files.items()}
+    adds = [part(args, loaded) for part in PARTS]  # what is wrong is said before the bootstrap
     total = len(loaded['predictions'].classes) * (1 + bool(args.against) + len(args.by))
     with progress_bar('bootstrap', total, 'findings') as bar:
         statistics = evaluate_predictions(
@@ -112,11 +115,11 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet evaluate') -> N
             seed=args.seed,
             progress=bar.advance,
         )
-        parts = [part(args, statistics, loaded, bar.advance) for part in PARTS]
+        draws = [add(statistics, bar.advance) for add in adds]
     print(statistics.text())
     if args.out_dir:
         written = statistics.write(args.out_dir)
-        for path in [*written, *(path for draw in parts for path in draw())]:
+        for path in [*written, *(path for draw in draws for path in draw())]:
             print(f'written     {path}')
 
 
@@ -125,101 +128,115 @@ def nothing_to_draw() -> list[Path]:
     return []
 
 
-def add_comparison(
-    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
-) -> Draw:
-    """Decisions of two models, margins, and the smallest difference that the images can show."""
-    from mlrfnet_mm.reports.scores.comparison.two_models import comparison_tables
-
-    statistics.tables.extend(
-        comparison_tables(
-            loaded['predictions'],
-            against=loaded.get('against'),
-            val=loaded.get('val'),
-            against_val=loaded.get('against_val'),
-            margin=args.margin,
-            power=args.power,
-            rule=args.rule,
-            replicates=args.replicates,
-            seed=args.seed,
-        )
-    )
+def nothing_to_add(statistics: Statistics, advance: Callable[[], None]) -> Draw:
+    """No tables."""
     return nothing_to_draw
 
 
-def add_subgroups(
-    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
-) -> Draw:
+def comparison(args: argparse.Namespace, loaded: Loaded) -> Add:
+    """Decisions of two models, margins, and the smallest difference that the images can show."""
+    from mlrfnet_mm.reports.scores.comparison.two_models import comparison_tables
+
+    def add_tables(statistics: Statistics, advance: Callable[[], None]) -> Draw:
+        statistics.tables.extend(
+            comparison_tables(
+                loaded['predictions'],
+                against=loaded.get('against'),
+                val=loaded.get('val'),
+                against_val=loaded.get('against_val'),
+                margin=args.margin,
+                power=args.power,
+                rule=args.rule,
+                replicates=args.replicates,
+                seed=args.seed,
+            )
+        )
+        return nothing_to_draw
+
+    return add_tables
+
+
+def subgroups(args: argparse.Namespace, loaded: Loaded) -> Add:
     """Each group of ``--by``, and a forest plot."""
     if not args.by:
-        return nothing_to_draw
+        return nothing_to_add
     from mlrfnet_mm.reports.scores.groups import evaluate_subgroups, plot_forest, read_joined
 
     test = loaded['predictions']
-    if args.columns:
-        statistics.stamp['columns'] = args.columns
-    found = evaluate_subgroups(
-        test,
-        args.by,
-        val=loaded.get('val'),
-        columns=read_joined(args.columns, test, args.by) if args.columns else {},
-        rule=args.rule,
-        choose_on_test=args.choose_on_test,
-        replicates=args.replicates,
-        seed=args.seed,
-        progress=advance,
-    )
-    statistics.tables.extend(found.tables)
-    return lambda: plot_forest(found.comparisons, test.stamp, args.out_dir)
+    columns = read_joined(args.columns, test, args.by) if args.columns else {}
+
+    def add_tables(statistics: Statistics, advance: Callable[[], None]) -> Draw:
+        if args.columns:
+            statistics.stamp['columns'] = args.columns
+        found = evaluate_subgroups(
+            test,
+            args.by,
+            val=loaded.get('val'),
+            columns=columns,
+            rule=args.rule,
+            choose_on_test=args.choose_on_test,
+            replicates=args.replicates,
+            seed=args.seed,
+            progress=advance,
+        )
+        statistics.tables.extend(found.tables)
+        return lambda: plot_forest(found.comparisons, test.stamp, args.out_dir)
+
+    return add_tables
 
 
-def add_clinical(
-    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
-) -> Draw:
+def clinical_use(args: argparse.Namespace, loaded: Loaded) -> Add:
     """The tables for clinical use, and decision curves."""
     if not args.clinical:
-        return nothing_to_draw
+        return nothing_to_add
     from mlrfnet_mm.evaluation import Calibration
     from mlrfnet_mm.reports.scores.clinical.decision_figure import plot_decision_curves
     from mlrfnet_mm.reports.scores.clinical.tables import clinical_tables, read_prevalence
 
-    test, calibration = loaded['predictions'], None
-    if args.calibration:
-        statistics.stamp['calibration'] = args.calibration
-        calibration = Calibration.load(args.calibration)
-    statistics.tables.extend(
-        clinical_tables(
-            test,
-            loaded.get('val'),
-            args.rule,
-            args.choose_on_test,
-            read_prevalence(args.prevalence),
-            calibration,
-            args.replicates,
-            args.seed,
+    test = loaded['predictions']
+    prevalence = read_prevalence(args.prevalence)
+    calibration = Calibration.load(args.calibration) if args.calibration else None
+
+    def add_tables(statistics: Statistics, advance: Callable[[], None]) -> Draw:
+        if args.calibration:
+            statistics.stamp['calibration'] = args.calibration
+        statistics.tables.extend(
+            clinical_tables(
+                test,
+                loaded.get('val'),
+                rule=args.rule,
+                choose_on_test=args.choose_on_test,
+                prevalence=prevalence,
+                calibration=calibration,
+                replicates=args.replicates,
+                seed=args.seed,
+            )
         )
-    )
-    options = args.replicates, args.seed, statistics.stamp
-    return lambda: plot_decision_curves(
-        test, calibration, Path(args.out_dir, 'decision_curves'), *options
-    )
+        options = args.replicates, args.seed, statistics.stamp
+        return lambda: plot_decision_curves(
+            test, calibration, Path(args.out_dir, 'decision_curves'), *options
+        )
+
+    return add_tables
 
 
-def add_reference(
-    args: argparse.Namespace, statistics: Statistics, loaded: Loaded, advance: Callable[[], None]
-) -> Draw:
+def second_reference(args: argparse.Namespace, loaded: Loaded) -> Add:
     """The same images against the labels of ``--labels``."""
     if not args.labels:
-        return nothing_to_draw
+        return nothing_to_add
     from mlrfnet_mm.reports.scores.groups.reference_labels import read_reference
     from mlrfnet_mm.reports.scores.groups.second_reference import second_reference_tables
 
-    statistics.stamp['labels'] = args.labels
     reference = read_reference(args.labels, args.data_root)
-    statistics.tables.extend(
-        second_reference_tables(loaded['predictions'], reference, args.replicates, args.seed)
-    )
-    return nothing_to_draw
+
+    def add_tables(statistics: Statistics, advance: Callable[[], None]) -> Draw:
+        statistics.stamp['labels'] = args.labels
+        statistics.tables.extend(
+            second_reference_tables(loaded['predictions'], reference, args.replicates, args.seed)
+        )
+        return nothing_to_draw
+
+    return add_tables
 
 
-PARTS = (add_comparison, add_subgroups, add_clinical, add_reference)
+PARTS = (comparison, subgroups, clinical_use, second_reference)

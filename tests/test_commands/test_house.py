@@ -35,7 +35,7 @@ def test_statistics_need_no_framework(run, tmp_path):
         make_predictions(split).save(tmp_path / f'{split}.npz')
     test, val = tmp_path / 'test.npz', tmp_path / 'val.npz'
     for words in (
-        ['evaluate', test, '--val', val, '--replicates', 100, '--out-dir', tmp_path],
+        ['evaluate', test, '--val', val, '--clinical', '--replicates', 100, '--out-dir', tmp_path],
         ['plot', 'roc', test, '--replicates', 100],
         ['calibrate', tmp_path, val],
         ['plot', 'reliability', test],

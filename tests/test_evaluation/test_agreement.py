@@ -51,6 +51,14 @@ def test_measures_and_intervals_equal_scikit_learn_and_scipy():
     assert np.isnan(found.by_patient[:, 2]).all() and np.isnan(found.wilson[:, :, 2]).all()
 
 
+@pytest.mark.parametrize('which', [0, 1])
+def test_few_patients_of_either_source_have_no_interval(which):
+    sources = [np.tile([[1.0], [0.0]], (30, 1)) for _ in range(2)]
+    sources[which][10:] = 0  # positive in five images, of five patients
+    found = label_agreement(*sources, np.arange(60), 50)
+    assert np.isnan(found.by_patient).all() and not np.isnan(found.wilson[:, 0, :2]).any()
+
+
 def test_kappa_at_its_limits():
     kappa = measures(np.array([[5, 0, 0, 5], [0, 5, 5, 0], [25, 25, 25, 25], [9, 0, 0, 0]]))[:, 2]
     np.testing.assert_allclose(kappa, [1, -1, 0, np.nan])

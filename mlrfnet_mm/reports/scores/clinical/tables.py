@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlrfnet_mm.evaluation import Calibration, Predictions, choose_thresholds
+from mlrfnet_mm.evaluation.files.pairing import check_validation
 from mlrfnet_mm.reports.output.tables import Record, Table
 from mlrfnet_mm.reports.scores.clinical.calibrated import (
     calibration_slope_table,
@@ -47,8 +48,10 @@ def clinical_tables(
 
     Raises:
         ValueError: a prevalence without thresholds, of an unknown finding, or not between 0 and 1;
-            a calibration of something else.
+            a calibration of something else; validation predictions of another model.
     """
+    if val is not None:
+        check_validation(test, val)
     tables = [fixed_rates_table(test, replicates, seed)]
     if prevalence is not None:
         if (val is None) != choose_on_test:
