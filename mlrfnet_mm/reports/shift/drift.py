@@ -76,7 +76,8 @@ def drift(
 
     Args:
         first: for reference: the bins of PSI are of equal count in it.
-        second: of other images; a patient may be in both.
+        second: of other images; a patient, known by its number, may be in both. Two persons of
+            one number do no harm: their parts, too, could as well be on either side.
         replicates: shuffles of the patients.
         seed: of the shuffles.
         progress: called when one thing is compared.
@@ -160,13 +161,12 @@ def drift_tables(
     notes = _notes(by_patient, numbers, replicates, len(records), n)
     tables = [Table('drift', title, columns, records, notes)]
     if shares:
-        columns = {
-            '': 'what',
-            'category': 'category',
-            'first': 'share_first',
+        columns = {'': 'what', 'category': 'category', 'first': 'share_first'}
+        columns |= {
             'second': 'share_second',
+            'images first': 'n_first',
+            'images second': 'n_second',
         }
-        columns |= {'images first': 'n_first', 'images second': 'n_second'}
         title = 'Shares of the categories, of the images where they are known'
         tables.append(Table('drift_categories', title, columns, shares))
     return tables

@@ -9,7 +9,6 @@ import numpy as np
 
 from mlrfnet_mm.datasets.transforms import read_gray
 from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.evaluation.files.pairing import data_set_of
 from mlrfnet_mm.reports.audit.images.pictures import gray_levels
 from mlrfnet_mm.reports.audit.rows import Split
 
@@ -46,13 +45,7 @@ def of_predictions(predictions: Predictions, name: str) -> ImageSet:
         numbers['age'] = predictions.ages
     known = dict(view=predictions.views, sex=predictions.sexes)
     categories = {key: np.char.strip(v.astype(str)) for key, v in known.items() if v is not None}
-    patients = _within(predictions.stamp, predictions.patients.astype(str).tolist())
-    return ImageSet(name, patients, numbers, categories)
-
-
-def _within(stamp: str, patients: Sequence[str]) -> np.ndarray:
-    """Patients by data set and number: patient 1 of another data set is another person."""
-    return np.array([f'{data_set_of(stamp)} {patient}' for patient in patients])
+    return ImageSet(name, predictions.patients.astype(str), numbers, categories)
 
 
 def of_splits(
@@ -75,7 +68,7 @@ def of_splits(
         view=np.array([view for split in splits for view in split.views]),
         sex=np.array([sex for split in splits for sex in split.sexes]),
     )
-    patients = np.concatenate([_within(split.stamp, split.patients) for split in splits])
+    patients = np.array([patient for split in splits for patient in split.patients])
     return ImageSet(name, patients, dict(age=ages, **measure(paths, workers, progress)), categories)
 
 
