@@ -12,7 +12,8 @@ from scipy.stats import chi2_contingency, ks_2samp
 from mlrfnet_mm.evaluation import holm
 from mlrfnet_mm.evaluation.shift.stability import index_of_counts, stability_index
 from mlrfnet_mm.reports.shift.drift import drift, drift_tables
-from mlrfnet_mm.reports.shift.sets import ImageSet, measure, of_files, of_predictions
+from mlrfnet_mm.reports.shift.images import measure, of_files
+from mlrfnet_mm.reports.shift.sets import ImageSet, of_predictions
 
 
 def people(p, seed, ap=0.3):
