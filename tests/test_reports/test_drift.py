@@ -105,10 +105,13 @@ def test_a_patient_of_both_sets_is_known_by_its_number(sets):
     first, second = (replace(p, patients=np.arange(len(p.images)).astype(str)) for p in sets)
     other = replace(second, patients=np.char.add('b', second.patients))
     found = [
-        drift_tables(of_predictions(first, 'a'), of_predictions(p, 'b'), 99)[0].records
+        drift_tables(of_predictions(first, 'a'), of_predictions(p, 'b'), 99)[0]
         for p in (second, other)
     ]
-    assert [r['p_shuffled'] for r in found[0]] != [r['p_shuffled'] for r in found[1]]
+    p = [[record['p_shuffled'] for record in table.records] for table in found]
+    assert p[0] != p[1]
+    assert '150 and 90 patients' in found[0].notes[0] and '; 90 are in both' in found[0].notes[0]
+    assert 'are in both' not in found[1].notes[0]
 
 
 def test_shuffled_halves_alarm_in_few_of_the_comparisons():
