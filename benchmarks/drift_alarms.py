@@ -8,6 +8,7 @@ independent. Then as many patients of each site as the table says are compared w
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('own')
     parser.add_argument('sites', nargs='*')
-    parser.add_argument('--halves', type=int, default=400)
-    parser.add_argument('--draws', type=int, default=50, help='of patients of each site')
-    parser.add_argument('--shuffles', type=int, default=399)
+    parser.add_argument('--halves', type=int, default=200)
+    parser.add_argument('--draws', type=int, default=20, help='of patients of each site')
+    parser.add_argument('--shuffles', type=int, default=299)
     args = parser.parse_args()
     own = load_predictions(args.own)
     patients = len(np.unique(own.patients))
@@ -63,14 +64,13 @@ def main() -> None:
     print('|---' * (len(numbers) + 1) + '|')
     for path in args.sites:
         site = load_predictions(path)
+        site = replace(site, patients=np.char.add('site ', site.patients))  # others, of one number
         cells = []
         for n in numbers:
-            alarms = [
-                by_patient(
-                    own, site.rows(some(site, n, np.random.default_rng(seed))), args.shuffles, seed
-                )
-                for seed in range(args.draws)
-            ]
+            alarms = []
+            for seed in range(args.draws):
+                drawn = site.rows(some(site, n, np.random.default_rng(seed)))
+                alarms.append(by_patient(own, drawn, args.shuffles, seed))
             cells.append(f'{np.mean(alarms):.2f}')
         print(f'| {Path(path).stem} | {" | ".join(cells)} |', flush=True)
 

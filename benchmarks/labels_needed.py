@@ -176,6 +176,8 @@ def draw_figure(tables: dict[str, dict[tuple[str, int], np.ndarray]], stem: Path
             label = f'{update}, no labels'
             place.axhline(rows[update, 0][0, 0], color=GRAY, linestyle=dashes, label=label)
         place.set(xscale='log', title=title, xlabel='labeled patients')
+        place.set_xticks(x, map(str, x))
+        place.minorticks_off()
         place.grid(alpha=0.3)
     axes[0, 0].set_ylabel('log loss, mean over the findings')
     axes[0, -1].legend(fontsize=7)

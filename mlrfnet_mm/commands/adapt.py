@@ -8,6 +8,7 @@ into sites/NAME next to the checkpoint, where predict --site NAME finds them.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from mlrfnet_mm.commands.options import add, new_parser
@@ -72,5 +73,10 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet adapt') -> None
             progress=bar.advance,
         )
     print(adapted.table.text())
+    if adapted.unchanged and args.update != 'none':
+        sys.exit(
+            f'{prog}: no finding could be adapted, and nothing is written: label some images of '
+            'the site'
+        )
     for path in adapted.write(out):
         print(f'written     {path}')

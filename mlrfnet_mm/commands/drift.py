@@ -56,17 +56,20 @@ def read(source: str, args: argparse.Namespace) -> ImageSet:
         FileNotFoundError: no such file or folder.
         ValueError: a folder without images, a config or table without the split.
     """
+    path = Path(source)
+    if path.suffix == '.npz':
+        from mlrfnet_mm.evaluation.files.pairing import load_predictions
+        from mlrfnet_mm.reports.shift.sets import of_predictions
+
+        return of_predictions(load_predictions(path, args.unit), source)
     from mlrfnet_mm.commands.audit import read as read_config
     from mlrfnet_mm.engine.machine import cores
-    from mlrfnet_mm.evaluation.files.pairing import load_predictions
     from mlrfnet_mm.reports.audit.rows import read_splits
     from mlrfnet_mm.reports.output.progress import progress_bar
-    from mlrfnet_mm.reports.shift.sets import of_files, of_predictions, of_splits
+    from mlrfnet_mm.reports.shift.images import of_files, of_splits
     from mlrfnet_mm.xrays.files import list_files
 
-    path, workers = Path(source), args.workers or cores()
-    if path.suffix == '.npz':
-        return of_predictions(load_predictions(path, args.unit), source)
+    workers = args.workers or cores()
     if path.is_dir():
         files, _ = list_files([path], args.out_dir)
         if not files:

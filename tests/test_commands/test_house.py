@@ -30,7 +30,7 @@ def test_help_waits_for_no_framework(run, command):
 
 
 def test_statistics_need_no_framework(run, tmp_path):
-    """``evaluate``, ``calibrate`` and ``plot`` compute on numpy arrays alone."""
+    """What computes on numpy arrays alone."""
     for split in ('test', 'val'):
         make_predictions(split).save(tmp_path / f'{split}.npz')
     test, val = tmp_path / 'test.npz', tmp_path / 'val.npz'
@@ -39,6 +39,8 @@ def test_statistics_need_no_framework(run, tmp_path):
         ['plot', 'roc', test, '--replicates', 100],
         ['calibrate', tmp_path, val],
         ['plot', 'reliability', test],
+        ['adapt', tmp_path, test, '--site', 'north', '--val', val],
+        ['drift', val, test, '--out-dir', tmp_path],
     ):
         run(sys.executable, '-c', LIGHT, *words)
     assert (tmp_path / 'statistics.md').is_file() and (tmp_path / 'calibration.json').is_file()
@@ -68,11 +70,14 @@ def test_choices_that_the_help_repeats():
     from mlrfnet_mm.commands import phantom, prepare
     from mlrfnet_mm.datasets.store.sources import SOURCES
     from mlrfnet_mm.evaluation.calibration.fit import METHODS
+    from mlrfnet_mm.evaluation.shift.known import AUTO, UPDATES
 
     assert set(prepare.DATASETS) == set(SOURCES)
     assert set(phantom.FOLDERS) == set(phantom.PATIENTS) == {'chestxray14', 'chexpert'}
     text = (ROOT / 'mlrfnet_mm/commands/calibrate.py').read_text()
     assert f'choices=[{", ".join(map(repr, METHODS))}, ' in text
+    text = (ROOT / 'mlrfnet_mm/commands/adapt.py').read_text()
+    assert f'choices=[{", ".join(map(repr, (AUTO, *UPDATES)))}]' in text
 
 
 def test_shipped_configs_by_name():

@@ -62,7 +62,11 @@ def test_without_labels_the_scores_of_validation_are_looked_at(model):
     rows = read(model / 'sites' / 'St Mary' / 'adaptation.csv')
     assert float(rows[2]['p_mix']) > 0 and rows[0]['labeled'] == '0'
     (model / 'val_predictions.npz').unlink()
-    adapt.main([str(model), str(model.parent / 'unlabeled.npz'), '--site', 'St Luke', *QUICK])
+    command = [str(model), str(model.parent / 'unlabeled.npz'), '--site', 'St Luke', *QUICK]
+    with pytest.raises(SystemExit, match='no finding could be adapted, and nothing is written'):
+        adapt.main(command)
+    assert not (model / 'sites' / 'St Luke').exists()
+    adapt.main([*command, '--update', 'none'])
     rows = read(model / 'sites' / 'St Luke' / 'adaptation.csv')
     assert rows[2]['p_mix'] == 'nan' and rows[2]['update'] == 'none'
 

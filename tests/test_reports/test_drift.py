@@ -12,7 +12,8 @@ from scipy.stats import chi2_contingency, ks_2samp
 from mlrfnet_mm.evaluation import holm
 from mlrfnet_mm.evaluation.shift.stability import index_of_counts, stability_index
 from mlrfnet_mm.reports.shift.drift import drift, drift_tables
-from mlrfnet_mm.reports.shift.sets import ImageSet, measure, of_files, of_predictions
+from mlrfnet_mm.reports.shift.images import measure, of_files
+from mlrfnet_mm.reports.shift.sets import ImageSet, of_predictions
 
 
 def people(p, seed, ap=0.3):
@@ -99,12 +100,18 @@ def test_what_one_set_lacks_is_not_compared(sets):
         drift_tables(nothing, of_predictions(second, 'b'), 99)
 
 
-def test_a_patient_s_number_counts_within_the_data_set(sets):
+def test_a_patient_of_both_sets_is_known_by_its_number(sets):
+    """Were they taken for others, each of the two parts would change sides by itself."""
     first, second = (replace(p, patients=np.arange(len(p.images)).astype(str)) for p in sets)
-    same = drift_tables(of_predictions(first, 'a'), of_predictions(second, 'b'), 99)[0]
-    other = replace(second, stamp='CheXpert held-out/valid')
-    apart = drift_tables(of_predictions(first, 'a'), of_predictions(other, 'b'), 99)[0]
-    assert [r['p_shuffled'] for r in same.records] != [r['p_shuffled'] for r in apart.records]
+    other = replace(second, patients=np.char.add('b', second.patients))
+    found = [
+        drift_tables(of_predictions(first, 'a'), of_predictions(p, 'b'), 99)[0]
+        for p in (second, other)
+    ]
+    p = [[record['p_shuffled'] for record in table.records] for table in found]
+    assert p[0] != p[1]
+    assert '150 and 90 patients' in found[0].notes[0] and '; 90 are in both' in found[0].notes[0]
+    assert 'are in both' not in found[1].notes[0]
 
 
 def test_shuffled_halves_alarm_in_few_of_the_comparisons():

@@ -42,6 +42,11 @@ class Adaptation:
     table: Table
     stamp: dict[str, str | int]
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether no finding was adapted."""
+        return all(record['update'] == 'none' for record in self.table.records)
+
     def write(self, folder: str | Path) -> list[Path]:
         """Write ``calibration.json``, ``thresholds.json``, ``adaptation.md`` and its CSV."""
         folder = Path(folder)

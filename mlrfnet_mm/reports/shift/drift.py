@@ -76,7 +76,8 @@ def drift(
 
     Args:
         first: for reference: the bins of PSI are of equal count in it.
-        second: of other images; a patient may be in both.
+        second: of other images; a patient, known by its number, may be in both. Two persons of
+            one number do no harm: their parts, too, could as well be on either side.
         replicates: shuffles of the patients.
         seed: of the shuffles.
         progress: called when one thing is compared.
@@ -152,21 +153,20 @@ def drift_tables(
         records, holm(np.array([r['p_shuffled'] for r in records], float)), strict=True
     ):
         record['p_holm'] = float(p)
-    numbers = len(np.unique(patients[~is_second])), len(np.unique(patients[is_second]))
     columns = {'': 'what', 'n first': 'n_first', 'n second': 'n_second'}
     columns |= {'mean first': 'mean_first', 'second': 'mean_second', 'distance': 'distance'}
     columns |= {'PSI': 'psi', 'p': 'p_shuffled', 'p Holm': 'p_holm'}
     title = f'{second.name} ({n[1]:,} images) against {first.name} ({n[0]:,})'
-    notes = _notes(by_patient, numbers, replicates, len(records), n)
+    people = [set(patients[side].tolist()) for side in (~is_second, is_second)]
+    notes = _notes(people if by_patient else [], replicates, len(records), n)
     tables = [Table('drift', title, columns, records, notes)]
     if shares:
-        columns = {
-            '': 'what',
-            'category': 'category',
-            'first': 'share_first',
+        columns = {'': 'what', 'category': 'category', 'first': 'share_first'}
+        columns |= {
             'second': 'share_second',
+            'images first': 'n_first',
+            'images second': 'n_second',
         }
-        columns |= {'images first': 'n_first', 'images second': 'n_second'}
         title = 'Shares of the categories, of the images where they are known'
         tables.append(Table('drift_categories', title, columns, shares))
     return tables
@@ -223,15 +223,15 @@ def _shares(what: str, first: np.ndarray, second: np.ndarray) -> Sequence[Record
     return records
 
 
-def _notes(
-    by_patient: bool, patients: tuple[int, int], replicates: int, rows: int, n: tuple[int, int]
-) -> list[str]:
+def _notes(people: Sequence[set[str]], replicates: int, rows: int, n: tuple[int, int]) -> list[str]:
     who = (
-        f'{patients[0]:,} and {patients[1]:,} patients change sides as a whole'
-        if by_patient
-        else 'the patients are not known, so that images change sides: if a patient has several, p '
-        'is too small'
+        'the patients are not known, so that images change sides: if a patient has several, p is '
+        'too small'
     )
+    if people:
+        both = len(people[0] & people[1])
+        who = f'{len(people[0]):,} and {len(people[1]):,} patients change sides as a whole'
+        who += f'; {both:,} are in both sets and swap their two parts' if both else ''
     psi = (BINS - 1) * (1 / n[0] + 1 / n[1])
     notes = [
         f'p by {replicates:,} shuffles: {who}. Holm corrects over {rows} comparisons.',

@@ -1,17 +1,10 @@
-"""What is known of the images of a set, of a prediction file, a config, a table or a folder."""
+"""What is known of the images of a set."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mlrfnet_mm.evaluation import Predictions
-from mlrfnet_mm.evaluation.files.pairing import data_set_of
-from mlrfnet_mm.reports.audit.images.pictures import gray_levels
-from mlrfnet_mm.reports.audit.rows import Split
-from mlrfnet_mm.xrays.gray import read_gray
 
 SCORE = 'score: '
 
@@ -46,73 +39,4 @@ def of_predictions(predictions: Predictions, name: str) -> ImageSet:
         numbers['age'] = predictions.ages
     known = dict(view=predictions.views, sex=predictions.sexes)
     categories = {key: np.char.strip(v.astype(str)) for key, v in known.items() if v is not None}
-    patients = _within(predictions.stamp, predictions.patients.astype(str).tolist())
-    return ImageSet(name, patients, numbers, categories)
-
-
-def _within(stamp: str, patients: Sequence[str]) -> np.ndarray:
-    """Patients by data set and number: patient 1 of another data set is another person."""
-    return np.array([f'{data_set_of(stamp)} {patient}' for patient in patients])
-
-
-def of_splits(
-    splits: Sequence[Split],
-    name: str,
-    workers: int = 1,
-    progress: Callable[[], None] | None = None,
-) -> ImageSet:
-    """Ages, views, sexes and gray levels of splits of a config or table, taken together.
-
-    Raises:
-        ValueError: an image that cannot be read.
-    """
-    for split in splits:
-        if '' in split.patients:
-            raise ValueError(f'{name}: {split.paths[split.patients.index("")]} has no patient')
-    paths = [path for split in splits for path in split.paths]
-    ages = np.concatenate([split.ages for split in splits])
-    categories = dict(
-        view=np.array([view for split in splits for view in split.views]),
-        sex=np.array([sex for split in splits for sex in split.sexes]),
-    )
-    patients = np.concatenate([_within(split.stamp, split.patients) for split in splits])
-    return ImageSet(name, patients, dict(age=ages, **measure(paths, workers, progress)), categories)
-
-
-def of_files(
-    paths: Sequence[Path], name: str, workers: int = 1, progress: Callable[[], None] | None = None
-) -> ImageSet:
-    """Gray levels of image files, of which nothing else is known.
-
-    Raises:
-        ValueError: an image that cannot be read.
-    """
-    return ImageSet(name, None, measure(list(map(str, paths)), workers, progress), {})
-
-
-def measure(
-    paths: Sequence[str], workers: int = 1, progress: Callable[[], None] | None = None
-) -> dict[str, np.ndarray]:
-    """Brightness and contrast of images: mean and standard deviation of the gray levels, of 255.
-
-    Args:
-        paths: of the files.
-        workers: threads; decoding is done outside of Python.
-        progress: called when an image is done.
-
-    Raises:
-        ValueError: an image that cannot be read.
-    """
-
-    def look(path: str) -> tuple[float, float]:
-        try:
-            levels = gray_levels(read_gray(path))[:2]
-        except (ValueError, OSError) as error:
-            raise ValueError(f'{path} cannot be compared: {error}') from error
-        if progress:
-            progress()
-        return levels
-
-    with ThreadPoolExecutor(workers) as pool:
-        found = np.array(list(pool.map(look, paths)), float).reshape(-1, 2)
-    return dict(brightness=found[:, 0], contrast=found[:, 1])
+    return ImageSet(name, predictions.patients.astype(str), numbers, categories)
