@@ -1,9 +1,12 @@
 """Degraded images against numpy, scipy, torch and OpenCV's own files."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from mmpretrain.registry import TRANSFORMS
 from scipy.ndimage import gaussian_filter
 from torch.nn.functional import avg_pool2d, interpolate
@@ -161,3 +164,11 @@ def test_color_is_refused():
 def test_it_builds_from_a_config():
     step = TRANSFORMS.build(dict(type='mlrfnet_mm.XrayDegradation', kind='jpeg', strength=20))
     assert repr(step) == "XrayDegradation(kind='jpeg', strength=20)"
+
+
+def test_the_document_has_these_strengths():
+    page = (ROOT / 'docs/robustness.md').read_text()
+    for kind in DEGRADATIONS.values():
+        row = re.search(rf'^\| {kind.title} \| (.*?) \|', page, re.M)
+        found = [float(x) for x in re.findall(r'\d+(?:\.\d+)?', row[1])]
+        assert found == list(kind.strengths), kind.title
