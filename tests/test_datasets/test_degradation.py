@@ -45,6 +45,14 @@ def test_what_is_drawn_depends_on_the_name_alone():
     assert np.corrcoef(weak.ravel(), strong.ravel())[0, 1] > 0.99  # one noise, scaled
 
 
+def test_an_image_id_is_the_name_where_there_is_one():
+    """All files of CheXpert have the same few names."""
+    path, step = 'patient1/study1/view1_frontal.jpg', XrayDegradation('noise', 6)
+    items = [dict(img=smooth(), img_path=path, image_id=name) for name in ('p1/v', 'p2/v', 'p1/v')]
+    first, second, again = (step(item)['img'] for item in items)
+    assert (first == again).all() and (first != second).any()
+
+
 def test_directions_differ_between_images():
     img = smooth()
     turns = {bytes(degraded(img, 'rotation', 10, f'{i}.png')) for i in range(20)}
