@@ -79,7 +79,6 @@ def run(args: argparse.Namespace) -> None:
         predict_cells(loaded, out, cells, args.batch_size, workers, bar)
     with progress_bar('bootstrap', len(cells), 'cells') as shown:
         found = measure(out, cells, loaded.stamp, args.replicates, args.seed, shown.advance)
-    for table in found.tables():
-        print(table.text(160))
+    print(found.tables()[0].text())  # that of the findings is as wide as it has kinds
     for path in [*found.write(out), *plot_robustness(found, out / 'robustness')]:
         print(f'written     {path}')

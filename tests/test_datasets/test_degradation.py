@@ -1,9 +1,12 @@
 """Degraded images against numpy, scipy, torch and OpenCV's own files."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from mmpretrain.registry import TRANSFORMS
 from scipy.ndimage import gaussian_filter
 from torch.nn.functional import avg_pool2d, interpolate
@@ -40,6 +43,14 @@ def test_what_is_drawn_depends_on_the_name_alone():
     assert (degraded(img, 'noise', 6, 'a/00000001_001.png') != first).any()
     weak, strong = (degraded(img, 'noise', snr).astype(float) - img for snr in (12, 6))
     assert np.corrcoef(weak.ravel(), strong.ravel())[0, 1] > 0.99  # one noise, scaled
+
+
+def test_an_image_id_is_the_name_where_there_is_one():
+    """All files of CheXpert have the same few names."""
+    path, step = 'patient1/study1/view1_frontal.jpg', XrayDegradation('noise', 6)
+    items = [dict(img=smooth(), img_path=path, image_id=name) for name in ('p1/v', 'p2/v', 'p1/v')]
+    first, second, again = (step(item)['img'] for item in items)
+    assert (first == again).all() and (first != second).any()
 
 
 def test_directions_differ_between_images():
@@ -161,3 +172,11 @@ def test_color_is_refused():
 def test_it_builds_from_a_config():
     step = TRANSFORMS.build(dict(type='mlrfnet_mm.XrayDegradation', kind='jpeg', strength=20))
     assert repr(step) == "XrayDegradation(kind='jpeg', strength=20)"
+
+
+def test_the_document_has_these_strengths():
+    page = (ROOT / 'docs/robustness.md').read_text()
+    for kind in DEGRADATIONS.values():
+        row = re.search(rf'^\| {kind.title} \| (.*?) \|', page, re.M)
+        found = [float(x) for x in re.findall(r'\d+(?:\.\d+)?', row[1])]
+        assert found == list(kind.strengths), kind.title

@@ -187,9 +187,11 @@ class XrayDegradation(BaseTransform):
         self.kind, self.strength = kind, strength
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Degrade, by the name of ``img_path``."""
+        """Degrade, by ``image_id``, or where there is none by the file name of ``img_path``."""
         check_gray(results['img'])
-        rng = named_generator(Path(results['img_path']).name, self.kind)
+        # CheXpert's files are all called view1_frontal.jpg
+        name = str(results.get('image_id', Path(results['img_path']).name))
+        rng = named_generator(name, self.kind)
         img = DEGRADATIONS[self.kind].apply(results['img'], self.strength, rng)
         results['img'] = img
         results['ori_shape'] = results['img_shape'] = img.shape
