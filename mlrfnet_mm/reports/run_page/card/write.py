@@ -17,7 +17,7 @@ from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.reports.output.page import Absent, Picture, Section, markdown_page
-from mlrfnet_mm.reports.output.tables import Record, Table
+from mlrfnet_mm.reports.output.tables import Record, Table, number
 from mlrfnet_mm.reports.run_page.card.answers import (
     ANSWERS,
     questions,
@@ -40,7 +40,7 @@ from mlrfnet_mm.reports.run_page.found.tables import topic_section
 from mlrfnet_mm.reports.run_page.limits import limits
 from mlrfnet_mm.reports.run_page.results import Results, read_results
 from mlrfnet_mm.reports.run_page.summary import not_run_section, summary_section
-from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
+from mlrfnet_mm.reports.scores.statistics import UNITS, evaluate_predictions
 
 CARD, DATA = 'model_card.md', 'model_card.json'
 MOST_ROWS = 40  # of a table that another command wrote; the JSON has them all
@@ -159,12 +159,13 @@ def _external(run: Run, replicates: int, seed: int) -> Table:
     return Table('external', 'Other data sets: mean AUC', columns, records)
 
 
-def _mean_auc(run: Run) -> float | None:
+def _mean_auc(run: Run) -> str:
     """Mean AUC on validation, on which the checkpoint was chosen."""
     val = run.scored(VAL)
     if val is None:
-        return None
-    return mean_defined(roc_auc(val.scores, val.labels)[val.in_mean])
+        return ''
+    mean = mean_defined(roc_auc(val.scores, val.labels)[val.in_mean])
+    return f'{number(mean)} ({len(val.images):,} {UNITS[val.unit]})'
 
 
 def card_sections(
