@@ -129,7 +129,7 @@ def as_table(name: str, rows: Sequence[Mapping[str, str]], left_out: Collection[
     """
     names = [key for key in rows[0] if key not in left_out] if rows else []
     same = [key for key in names if len({row[key] for row in rows}) == 1]
-    constant = [key for key in same if len(rows) > 1 or key in STAMP]
+    constant = [key for key in same if len(rows) > 1 or key.removeprefix('stamp_') in STAMP]
     stems = {
         f'{stem}_{end}': stem
         for stem in (key[:-4] for key in names if key.endswith('_low'))
