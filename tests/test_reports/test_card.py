@@ -351,12 +351,18 @@ def test_the_checkpoint_is_named_and_counts_are_read_from_it(work_dir):
 def test_tables_of_other_commands_and_other_data_are_in_the_card(work_dir):
     rows = [dict(finding=f'f{i}', auc=i / 100) for i in range(60)]
     Table('groups_sex', '', {}, rows).write_csv(work_dir, dict(date='2026-01-01'))
+    (work_dir / 'failures').mkdir()
+    case = dict(finding='Mass', image='x.png', sex='F', age=101)
+    Table('failures', '', {}, [case]).write_csv(work_dir / 'failures', {})
     other = replace(make_predictions(seed=3), stamp='CheXpert (model of x y/z) held-out/valid')
     other.save(work_dir / 'on_chexpert.npz')
     make_predictions('train', seed=4).save(work_dir / 'train_predictions.npz')
     text, _, data = card(work_dir)
     assert len(data['tables']['groups_sex']['records']) == 60
     assert '| f39 |' in text and '| f40 |' not in text
+    # a card may be published: no row on one image
+    assert '1 cases in failures/failures.csv.' in text and '| 101 |' not in text
+    assert 'failures/failures' not in data['tables'] and '"age": 101' not in json.dumps(data)
     assert data['evidence']['subgroups'] == dict(
         state='answered', text='See Subgroups: groups_sex.csv', command=''
     )

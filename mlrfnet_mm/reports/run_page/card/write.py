@@ -36,7 +36,7 @@ from mlrfnet_mm.reports.run_page.card.front_matter import in_yaml, metadata
 from mlrfnet_mm.reports.run_page.card.partitions import read_partitions
 from mlrfnet_mm.reports.run_page.card.training_log import read_training
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run
-from mlrfnet_mm.reports.run_page.found.tables import topic_section
+from mlrfnet_mm.reports.run_page.found.tables import Found, topic_section
 from mlrfnet_mm.reports.run_page.limits import limits
 from mlrfnet_mm.reports.run_page.results import Results, read_results
 from mlrfnet_mm.reports.run_page.summary import not_run_section, summary_section
@@ -187,11 +187,7 @@ def card_sections(
         Section('Data', data + asked.pop('Data and reference')),
         Section('Training', [*_facts(evidence, TRAINING)]),
         Section('Results', _results(results, sources.external)),
-        *(
-            _without_pictures(topic_section(found, MOST_ROWS))
-            for found in results.found.values()
-            if found or found.stale
-        ),
+        *(_topic(found) for found in results.found.values() if found or found.stale),
         not_run_section(results),
         Section('Licenses', _licenses(evidence)),
         *(Section(title, blocks) for title, blocks in asked.items()),
@@ -199,9 +195,13 @@ def card_sections(
     ]
 
 
-def _without_pictures(section: Section) -> Section:
-    """A card is one file, and names no other that it would need."""
-    return Section(section.title, [b for b in section.blocks if not isinstance(b, Picture)])
+def _topic(found: Found) -> Section:
+    """A topic without what a card does not hold: pictures, and rows on single images."""
+    section = topic_section(found, MOST_ROWS)
+    left_out = (Picture, Table) if found.topic.cases else Picture
+    counts = [f'{len(t.records):,} cases in {t.name}.csv.' for t in found.tables]
+    blocks = [block for block in section.blocks if not isinstance(block, left_out)]
+    return Section(section.title, [*(counts if found.topic.cases else ()), *blocks])
 
 
 def _facts(evidence: dict[str, Evidence], names: dict[str, str]) -> list[Any]:
@@ -263,7 +263,7 @@ def as_json(
     ]
     tables += [results.calibrated] if results.calibrated else []
     tables += [sources.external] if sources.external.records else []
-    tables += [table for found in results.found.values() for table in found.tables]
+    tables += [t for f in results.found.values() if not f.topic.cases for t in f.tables]
     found = dict(
         card_sha256=_sha256(text),
         metadata=head,

@@ -35,6 +35,7 @@ class Topic:
         pictures: patterns of its PNG files, without suffix.
         pages: patterns of pages of its own, which are named.
         left_out: columns that are not shown.
+        cases: whether a row is one image: a card, which may be published, counts them only.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Topic:
     pictures: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    cases: bool = False
 
     def command_of(self, run: Run) -> str:
         """The command for a run."""

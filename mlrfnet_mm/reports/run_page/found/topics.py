@@ -47,6 +47,7 @@ TOPICS = (
         'mlrfnet failures {folder}',
         pages=('failures/index.html',),
         left_out=('image', 'patient'),
+        cases=True,
     ),
     Topic(
         'adaptation',
