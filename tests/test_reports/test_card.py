@@ -351,17 +351,27 @@ def test_the_checkpoint_is_named_and_counts_are_read_from_it(work_dir):
 def test_tables_of_other_commands_and_other_data_are_in_the_card(work_dir):
     rows = [dict(finding=f'f{i}', auc=i / 100) for i in range(60)]
     Table('groups_sex', '', {}, rows).write_csv(work_dir, dict(date='2026-01-01'))
+    (work_dir / 'failures').mkdir()
+    case = dict(finding='Mass', image='x.png', sex='F', age=101)
+    Table('failures', '', {}, [case]).write_csv(work_dir / 'failures', {})
     other = replace(make_predictions(seed=3), stamp='CheXpert (model of x y/z) held-out/valid')
     other.save(work_dir / 'on_chexpert.npz')
+    make_predictions('train', seed=4).save(work_dir / 'train_predictions.npz')
     text, _, data = card(work_dir)
     assert len(data['tables']['groups_sex']['records']) == 60
     assert '| f39 |' in text and '| f40 |' not in text
+    # a card may be published: no row on one image
+    assert '1 cases in failures/failures.csv.' in text and '| 101 |' not in text
+    assert 'failures/failures' not in data['tables'] and '"age": 101' not in json.dumps(data)
     assert data['evidence']['subgroups'] == dict(
         state='answered', text='See Subgroups: groups_sex.csv', command=''
     )
     aucs = [roc_auc_score(other.labels[:, k], other.scores[:, k]) for k in (0, 2)]
     (record,) = data['tables']['external']['records']
     assert record['auc'] == pytest.approx(np.mean(aucs)) and record['file'] == 'on_chexpert.npz'
+    val = make_predictions('val', seed=1)
+    auc = np.mean([roc_auc_score(val.labels[:, k], val.scores[:, k]) for k in (0, 2)])
+    assert f'on validation {auc:.3f} (90 images)' in data['evidence']['all_splits']['text']
     assert 'Mean AUC on CheXpert (model of x y/z)' in data['evidence']['external_test']['text']
 
 
@@ -375,12 +385,23 @@ def test_two_data_sets_are_both_described(work_dir):
     assert 'generated phantom: everyone' in data['evidence']['data_access']['text']
 
 
+def test_the_radiologists_labels_are_not_taken_for_those_of_the_reports(tmp_path):
+    folder = write_run(tmp_path / 'run')
+    stamp = 'ChestX-ray14 (radiologists) google2019/test'
+    replace(make_predictions(), stamp=stamp).save(folder / 'predictions.npz')
+    (folder / 'val_predictions.npz').unlink()
+    evidence = card(folder)[2]['evidence']
+    assert evidence['reference_standard']['text'] == 'Labels: 4, read from the images'
+
+
 def test_initial_weights_have_their_license():
     cfg = read_config('configs/mlrfnet_xray14.py')
     assert settings.initial_weights(cfg) == [
         'TimmPretrained res2net50_26w_4s.in1k (license: unknown, as timm records it)'
     ]
-    cfg.model.backbone.init_cfg = dict(type='mlrfnet_mm.XrayPretrained', source='eva_x_tiny')
+    cfg.model.backbone.init_cfg = dict(
+        type='mlrfnet_mm.XrayPretrained', source='eva_x_tiny', checkpoint='x.pth'
+    )
     cfg.load_from = 'other.pth'
     assert settings.initial_weights(cfg) == [
         'chest X-ray weights eva_x_tiny (license: MIT by the badge of its README; no license file '

@@ -15,7 +15,7 @@ from mlrfnet_mm.reports.output.page import Absent, Section, html_page
 from mlrfnet_mm.reports.output.tables import Table
 from mlrfnet_mm.reports.run_page import sections
 from mlrfnet_mm.reports.run_page.finished_run import read_run
-from mlrfnet_mm.reports.run_page.found.tables import as_table, cut, find
+from mlrfnet_mm.reports.run_page.found.tables import as_table, cut, find, read_rows
 from mlrfnet_mm.reports.run_page.found.topics import TOPICS
 from mlrfnet_mm.reports.run_page.sections import config_difference
 from mlrfnet_mm.reports.run_page.write import write_report
@@ -154,6 +154,17 @@ def test_the_statistics_say_of_which_weights_they_are():
     p = replace(make_predictions(), checkpoint='0123456789ab')
     assert evaluate_predictions(p, replicates=100).stamp['sha256'] == '0123456789ab'
     assert 'sha256' not in evaluate_predictions(make_predictions(), replicates=100).stamp
+
+
+def test_a_column_with_a_name_of_the_stamp_is_kept(tmp_path):
+    rows = [dict(group='F', patients=3), dict(group='M', patients=4)]
+    path = Table('groups_sex', '', {}, rows).write_csv(tmp_path, dict(patients=7, seed=0))
+    assert path.read_text().splitlines() == [
+        'group,patients,stamp_patients,seed', 'F,3,7,0', 'M,4,7,0',
+    ]  # fmt: skip
+    table = as_table('groups_sex', read_rows(path))
+    assert table.rows() == [['F', '3'], ['M', '4']]
+    assert table.notes == ['stamp_patients 7, seed 0']
 
 
 def test_a_broken_table_is_named(work_dir):

@@ -79,9 +79,13 @@ class Table:
         return '\n\n'.join([f'## {in_markdown(self.title)}', '\n'.join(lines), *notes]) + '\n'
 
     def write_csv(self, folder: Path, stamp: Mapping[str, str | int]) -> Path:
-        """Write full precision, with the stamp in every row: a row copied out keeps its origin."""
+        """Write full precision, with the stamp in every row: a row copied out keeps its origin.
+
+        What the records have under a name of the stamp stays; the stamp's is then ``stamp_NAME``.
+        """
         path = folder / f'{self.name}.csv'
         keys = list(dict.fromkeys(key for record in self.records for key in record))
+        stamp = {f'stamp_{k}' if k in keys else k: v for k, v in stamp.items()}
         with replacing(path) as part, part.open('w', newline='', encoding='utf-8') as file:
             writer = csv.DictWriter(file, [*keys, *stamp], restval='')
             writer.writeheader()

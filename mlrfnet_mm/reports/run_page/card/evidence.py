@@ -36,7 +36,7 @@ class Sources:
         partitions: of its data.
         training: as recorded.
         external: mean AUC on other data sets, one row per prediction file.
-        validation: mean AUC on validation, None without its predictions.
+        validation: mean AUC on validation and number of images; empty without its predictions.
         checkpoint: file of the weights that the predictions are of, None if it is not there.
         answers: what the user wrote.
     """
@@ -45,7 +45,7 @@ class Sources:
     partitions: Partitions
     training: Training
     external: Table
-    validation: float | None
+    validation: str
     checkpoint: Path | None
     answers: Mapping[str, str]
 
@@ -175,7 +175,7 @@ def _of_scores(sources: Sources) -> dict[str, Evidence]:
     chosen = statistics.tables[1] if len(statistics.tables) > 1 else None
     auc = f'Mean AUC {cell(mean, "auc")}'
     low = '; '.join(f'{row["finding"]} {cell(row, "auc")}' for row in weakest(results))
-    val = '' if sources.validation is None else f', on validation {number(sources.validation)}'
+    val = f', on validation {sources.validation}' * bool(sources.validation)
     metrics = ['AUC', 'average precision', *(list(chosen.columns)[2:] if chosen else ())]
     return found | {
         'discrimination': Evidence(f'{auc}, mean AP {cell(mean, "ap")}; lowest AUCs: {low}'),

@@ -17,7 +17,7 @@ from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.evaluation.files.pairing import load_predictions
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.reports.output.page import Absent, Picture, Section, markdown_page
-from mlrfnet_mm.reports.output.tables import Record, Table
+from mlrfnet_mm.reports.output.tables import Record, Table, number
 from mlrfnet_mm.reports.run_page.card.answers import (
     ANSWERS,
     questions,
@@ -36,11 +36,11 @@ from mlrfnet_mm.reports.run_page.card.front_matter import in_yaml, metadata
 from mlrfnet_mm.reports.run_page.card.partitions import read_partitions
 from mlrfnet_mm.reports.run_page.card.training_log import read_training
 from mlrfnet_mm.reports.run_page.finished_run import TEST, VAL, Run
-from mlrfnet_mm.reports.run_page.found.tables import topic_section
+from mlrfnet_mm.reports.run_page.found.tables import Found, topic_section
 from mlrfnet_mm.reports.run_page.limits import limits
 from mlrfnet_mm.reports.run_page.results import Results, read_results
 from mlrfnet_mm.reports.run_page.summary import not_run_section, summary_section
-from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
+from mlrfnet_mm.reports.scores.statistics import UNITS, evaluate_predictions
 
 CARD, DATA = 'model_card.md', 'model_card.json'
 MOST_ROWS = 40  # of a table that another command wrote; the JSON has them all
@@ -159,12 +159,13 @@ def _external(run: Run, replicates: int, seed: int) -> Table:
     return Table('external', 'Other data sets: mean AUC', columns, records)
 
 
-def _mean_auc(run: Run) -> float | None:
+def _mean_auc(run: Run) -> str:
     """Mean AUC on validation, on which the checkpoint was chosen."""
     val = run.scored(VAL)
     if val is None:
-        return None
-    return mean_defined(roc_auc(val.scores, val.labels)[val.in_mean])
+        return ''
+    mean = mean_defined(roc_auc(val.scores, val.labels)[val.in_mean])
+    return f'{number(mean)} ({len(val.images):,} {UNITS[val.unit]})'
 
 
 def card_sections(
@@ -186,11 +187,7 @@ def card_sections(
         Section('Data', data + asked.pop('Data and reference')),
         Section('Training', [*_facts(evidence, TRAINING)]),
         Section('Results', _results(results, sources.external)),
-        *(
-            _without_pictures(topic_section(found, MOST_ROWS))
-            for found in results.found.values()
-            if found or found.stale
-        ),
+        *(_topic(found) for found in results.found.values() if found or found.stale),
         not_run_section(results),
         Section('Licenses', _licenses(evidence)),
         *(Section(title, blocks) for title, blocks in asked.items()),
@@ -198,9 +195,13 @@ def card_sections(
     ]
 
 
-def _without_pictures(section: Section) -> Section:
-    """A card is one file, and names no other that it would need."""
-    return Section(section.title, [b for b in section.blocks if not isinstance(b, Picture)])
+def _topic(found: Found) -> Section:
+    """A topic without what a card does not hold: pictures, and rows on single images."""
+    section = topic_section(found, MOST_ROWS)
+    left_out = (Picture, Table) if found.topic.cases else Picture
+    counts = [f'{len(t.records):,} cases in {t.name}.csv.' for t in found.tables]
+    blocks = [block for block in section.blocks if not isinstance(block, left_out)]
+    return Section(section.title, [*(counts if found.topic.cases else ()), *blocks])
 
 
 def _facts(evidence: dict[str, Evidence], names: dict[str, str]) -> list[Any]:
@@ -262,7 +263,7 @@ def as_json(
     ]
     tables += [results.calibrated] if results.calibrated else []
     tables += [sources.external] if sources.external.records else []
-    tables += [table for found in results.found.values() for table in found.tables]
+    tables += [t for f in results.found.values() if not f.topic.cases for t in f.tables]
     found = dict(
         card_sha256=_sha256(text),
         metadata=head,

@@ -35,6 +35,7 @@ class Topic:
         pictures: patterns of its PNG files, without suffix.
         pages: patterns of pages of its own, which are named.
         left_out: columns that are not shown.
+        cases: whether a row is one image: a card, which may be published, counts them only.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Topic:
     pictures: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    cases: bool = False
 
     def command_of(self, run: Run) -> str:
         """The command for a run."""
@@ -129,7 +131,7 @@ def as_table(name: str, rows: Sequence[Mapping[str, str]], left_out: Collection[
     """
     names = [key for key in rows[0] if key not in left_out] if rows else []
     same = [key for key in names if len({row[key] for row in rows}) == 1]
-    constant = [key for key in same if len(rows) > 1 or key in STAMP]
+    constant = [key for key in same if len(rows) > 1 or key.removeprefix('stamp_') in STAMP]
     stems = {
         f'{stem}_{end}': stem
         for stem in (key[:-4] for key in names if key.endswith('_low'))

@@ -10,7 +10,7 @@ TOPICS = (
     Topic(
         'subgroups',
         'Subgroups',
-        ('groups_*',),
+        ('groups_tests', 'groups_*'),
         f'{EVALUATE} --by sex age view --out-dir {{folder}}',
         pictures=('forest_*',),
     ),
@@ -47,6 +47,7 @@ TOPICS = (
         'mlrfnet failures {folder}',
         pages=('failures/index.html',),
         left_out=('image', 'patient'),
+        cases=True,
     ),
     Topic(
         'adaptation',
@@ -54,7 +55,13 @@ TOPICS = (
         ('sites/*/adaptation',),
         'mlrfnet adapt {folder} SITE.npz',
     ),
-    Topic('drift', 'Drift', ('drift*',), 'mlrfnet drift {test} OTHER.npz --out-dir {folder}'),
+    Topic(
+        'drift',
+        'Drift',
+        ('drift*',),
+        'mlrfnet drift {test} OTHER.npz --out-dir {folder}',
+        pages=('drift.html',),
+    ),
     Topic(
         'localisation',
         'Localisation',
