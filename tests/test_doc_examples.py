@@ -83,9 +83,10 @@ def folder(phantom, tmp_path_factory):
     torch.save(dict(meta=meta, state_dict=model.state_dict()), work_dir / 'best_x.pth')
     (folder / 'prepared_256').mkdir()
     np.save(folder / 'prepared_256/images.npy', np.zeros((2, 256, 256), np.uint8))
-    for name in ('heatmaps/0001_00000052_000', 'scores/0001_00000052_000', 'roc'):
-        (folder / 'pictures' / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / f'pictures/{name}.png'), image)
+    pictures = [f'pictures/{name}/0001_00000052_000' for name in ('heatmaps', 'scores')]
+    for name in (*pictures, 'pictures/roc', 'planted/forest_sex'):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f'{name}.png'), image)
     (folder / 'docs/gallery').mkdir(parents=True)
     return folder
 
