@@ -76,7 +76,7 @@ def net_benefit_table(
         't / (1 - t) for a threshold probability t (Vickers & Elkin 2006). Gain: over the better '
         'of calling all and calling none, on the same replicates; the model is worth using at t '
         'where its interval lies above 0. Nominal 95 % intervals by bootstrap over patients; by '
-        'simulation that of a gain covers 0.85 where t is close to how frequent the finding is.',
+        'simulation that of a gain lies too low where t is close to how frequent the finding is.',
         *few_notes(test),
     ]
     if origin == UNCALIBRATED:

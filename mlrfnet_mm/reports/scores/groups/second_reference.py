@@ -245,8 +245,9 @@ def _agreement_table(title: str, shared: Shared, replicates: int, seed: int) -> 
     note = (
         'Images positive in both sources, in one alone. Sensitivity (Se) and PPV of the data '
         "set's labels with theirs as the truth, with Wilson's intervals, which take images as "
-        "independent, and by bootstrap over patients, as is that of Cohen's kappa, which takes "
-        'neither source as the truth.'
+        "independent (by simulation they cover 0.5 to 0.8 where a patient's images are labeled "
+        "alike), and by bootstrap over patients, as is that of Cohen's kappa, which takes neither "
+        'source as the truth.'
     )
     return Table('label_agreement', title, columns, records, [note], wide=True)
 
