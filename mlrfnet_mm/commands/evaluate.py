@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mlrfnet_mm.commands.options import add, new_parser
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mlrfnet_mm.evaluation import Predictions
     from mlrfnet_mm.reports.scores.statistics import Statistics
 
@@ -191,9 +193,14 @@ def clinical_use(args: argparse.Namespace, loaded: Loaded) -> Add:
         return nothing_to_add
     from mlrfnet_mm.evaluation import Calibration
     from mlrfnet_mm.reports.scores.clinical.decision_figure import plot_decision_curves
-    from mlrfnet_mm.reports.scores.clinical.tables import clinical_tables, read_prevalence
+    from mlrfnet_mm.reports.scores.clinical.tables import (
+        clinical_group_table,
+        clinical_tables,
+        read_prevalence,
+    )
 
     test = loaded['predictions']
+    groups = groups_of(args, test)
     prevalence = read_prevalence(args.prevalence)
     calibration = Calibration.load(args.calibration) if args.calibration else None
 
@@ -212,12 +219,30 @@ def clinical_use(args: argparse.Namespace, loaded: Loaded) -> Add:
                 seed=args.seed,
             )
         )
+        if groups:
+            statistics.tables.append(
+                clinical_group_table(test, groups, calibration, args.replicates, args.seed)
+            )
         options = args.replicates, args.seed, statistics.stamp
         return lambda: plot_decision_curves(
             test, calibration, Path(args.out_dir, 'decision_curves'), *options
         )
 
     return add_tables
+
+
+def groups_of(args: argparse.Namespace, test: Predictions) -> dict[str, np.ndarray]:
+    """Rows of each group of ``--by``, by its name, as ``'sex F'``."""
+    from mlrfnet_mm.evaluation.groups.grouping import group_by
+    from mlrfnet_mm.reports.scores.groups import read_joined
+
+    columns = read_joined(args.columns, test, args.by) if args.columns else {}
+    found = [group_by(test, column, columns) for column in args.by]
+    return {
+        f'{grouping.name} {name}': grouping.of_image == i
+        for grouping in found
+        for i, name in enumerate(grouping.groups)
+    }
 
 
 def second_reference(args: argparse.Namespace, loaded: Loaded) -> Add:

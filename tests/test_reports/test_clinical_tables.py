@@ -256,3 +256,20 @@ def test_the_command(files, tmp_path, capsys):
     for option in (['--prevalence', '0.1'], ['--calibration', str(tmp_path)]):
         with pytest.raises(ValueError, match=f'{option[0]} is for --clinical'):
             main([*words, *option])
+
+
+def test_the_command_by_group(files, tmp_path, capsys):
+    test = replace(files[0], sexes=np.where(np.arange(len(files[0].images)) < 90, 'F', 'M'))
+    test.save(tmp_path / 'test.npz')
+    words = [str(tmp_path / 'test.npz'), '--replicates', '100', '--seed', str(SEED)]
+    main([*words, '--clinical', '--by', 'sex', '--out-dir', str(tmp_path / 'out')])
+    assert 'sex F' in capsys.readouterr().out
+    with (tmp_path / 'out/clinical_groups.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    masks = {f'sex {value}': test.sexes == value for value in 'FM'}
+    expected = clinical_group_table(test, masks, None, 100, SEED).records
+    assert [row['group'] for row in rows] == [record['group'] for record in expected]
+    for row, record in zip(rows, expected, strict=True):
+        for key, value in record.items():
+            if isinstance(value, float):
+                np.testing.assert_allclose(float(row[key]), value)
