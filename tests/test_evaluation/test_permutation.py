@@ -54,6 +54,12 @@ def test_p_is_scipy_s_where_each_patient_has_one_image():
     assert p == pytest.approx(reference.pvalue, abs=0.02) and 0.005 < p < 0.3
 
 
+def test_p_counts_the_set_itself():
+    """Phipson & Smyth's (b + 1) / (m + 1): it is never 0, and equal statistics count."""
+    shuffled = np.array([1.0, 2.0, 3.0, np.nan])
+    assert [permutation_p(x, shuffled) for x in (4.0, 3.0, 1.5, 0.0)] == [0.25, 0.5, 0.75, 1]
+
+
 def test_patients_move_as_a_whole_and_their_number_stays():
     patients = np.repeat(np.arange(30), 3)
     second = patients >= 20

@@ -83,6 +83,16 @@ def test_without_labels_the_same_images_are_called(on):
         np.testing.assert_array_equal(called, p.scores >= raw.astype(np.float32))
 
 
+def test_an_image_at_the_threshold_stays_called():
+    """At any score: to a probability and back by logits is not exact."""
+    scores = np.float32(np.linspace(0.1, 0.6, 40))
+    for score in scores:
+        raw = np.full(3, score)
+        at = replace(THRESHOLDS, thresholds=CALIBRATION.apply(raw))
+        found = adapt(NORTH, CALIBRATION, at, update='prior', replicates=9)
+        assert (found.calibration.apply(raw) >= found.thresholds.thresholds).all()
+
+
 def test_other_scores_are_not_taken_for_another_prevalence():
     moved = unlabeled(drawn(1500, 0.3, 1, moved=1.5))
     found = adapt(moved, CALIBRATION, THRESHOLDS, val=VAL, replicates=100)

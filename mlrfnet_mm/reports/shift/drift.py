@@ -149,9 +149,8 @@ def drift_tables(
             shares += _shares(what, *pair)
         if progress:
             progress()
-    for record, p in zip(
-        records, holm(np.array([r['p_shuffled'] for r in records], float)), strict=True
-    ):
+    corrected = holm(np.array([record['p_shuffled'] for record in records], float))
+    for record, p in zip(records, corrected, strict=True):
         record['p_holm'] = float(p)
     columns = {'': 'what', 'n first': 'n_first', 'n second': 'n_second'}
     columns |= {'mean first': 'mean_first', 'second': 'mean_second', 'distance': 'distance'}
