@@ -11,6 +11,9 @@ seeds held fixed.
 """
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
 
 import numpy as np
 from scipy.stats import norm
@@ -48,34 +51,44 @@ def compare(
     return values, draws
 
 
+def shares(
+    runs: int, patients: int, row: tuple[int, float, float]
+) -> tuple[tuple[int, float, float], list[float]]:
+    """The row, and shares of the comparisons in which an interval covers or excludes 0."""
+    seeds, sd, difference = row
+    rng = np.random.default_rng([seeds, int(1000 * sd), int(1000 * difference)])
+    hits: list[list[bool]] = []
+    for _ in range(runs):
+        values, draws = compare(rng, seeds, difference, sd, patients)
+        pair = (values[0], values[1]), (draws[0], draws[1])
+        hits.append([])
+        for low, high in (
+            difference_over_seeds(*pair, paired=True).interval(),
+            difference_over_seeds(*pair).interval(),
+        ):
+            hits[-1] += [low <= difference <= high, not low <= 0 <= high]
+        low, high = percentile_interval((draws[0] - draws[1]).mean(0))
+        hits[-1].append(low <= difference <= high)
+    return row, np.mean(hits, 0).tolist()
+
+
 def main() -> None:
     """Simulate and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('--runs', type=int, default=200, help='comparisons per row')
     parser.add_argument('--patients', type=int, default=285, help="the phantom's test patients")
+    parser.add_argument('--workers', type=int, default=1, help='processes that work side by side')
     args = parser.parse_args()
     print(f'{args.runs} comparisons per row, {args.patients} patients, 200 replicates\n')
     columns = 'covers', 'excludes 0', 'not paired: covers', 'excludes 0', 'seeds fixed: covers'
     print(f'| seeds | sd over seeds | true difference | {" | ".join(columns)} |')
-    print('|---' * (len(columns) + 3) + '|')
-    for seeds in (3, 5):
-        for sd in (0.0, 0.009):  # 0.009: the phantom's Table 9
-            for difference in (0.0, 0.01):
-                rng = np.random.default_rng([seeds, int(1000 * sd), int(1000 * difference)])
-                hits: list[list[bool]] = []
-                for _ in range(args.runs):
-                    values, draws = compare(rng, seeds, difference, sd, args.patients)
-                    pair = (values[0], values[1]), (draws[0], draws[1])
-                    hits.append([])
-                    for low, high in (
-                        difference_over_seeds(*pair, paired=True).interval(),
-                        difference_over_seeds(*pair).interval(),
-                    ):
-                        hits[-1] += [low <= difference <= high, not low <= 0 <= high]
-                    low, high = percentile_interval((draws[0] - draws[1]).mean(0))
-                    hits[-1].append(low <= difference <= high)
-                shares = ' | '.join(f'{share:.3f}' for share in np.mean(hits, 0))
-                print(f'| {seeds} | {sd} | {difference} | {shares} |', flush=True)
+    print('|---' * (len(columns) + 3) + '|', flush=True)
+    # 0.009: the phantom's Table 9
+    rows = product((3, 5), (0.0, 0.009), (0.0, 0.01))
+    with ProcessPoolExecutor(args.workers) as pool:
+        for row, found in pool.map(partial(shares, args.runs, args.patients), rows):
+            cells = [*map(str, row), *(f'{share:.3f}' for share in found)]
+            print(f'| {" | ".join(cells)} |', flush=True)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from mlrfnet_mm.datasets.store.preparation import prepare_store
-from mlrfnet_mm.engine.machine import cores
+from mlrfnet_mm.xrays.cores import cores
 
 
 def decode(paths: list[Path]) -> float:

@@ -49,8 +49,8 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet audit') -> None:
     """Look, print, write; exit code 1 if something is an error."""
     args = make_parser(prog).parse_args(argv)
-    from mlrfnet_mm.engine.machine import cores
     from mlrfnet_mm.reports.audit.page import audit
+    from mlrfnet_mm.xrays.cores import cores
 
     names = {Path(source).stem: source for source in args.source}
     if len(names) < len(args.source):

@@ -63,10 +63,10 @@ def read(source: str, args: argparse.Namespace) -> ImageSet:
 
         return of_predictions(load_predictions(path, args.unit), source)
     from mlrfnet_mm.commands.audit import read as read_config
-    from mlrfnet_mm.engine.machine import cores
     from mlrfnet_mm.reports.audit.rows import read_splits
     from mlrfnet_mm.reports.output.progress import progress_bar
     from mlrfnet_mm.reports.shift.images import of_files, of_splits
+    from mlrfnet_mm.xrays.cores import cores
     from mlrfnet_mm.xrays.files import list_files
 
     workers = args.workers or cores()

@@ -58,8 +58,8 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet prepare') -> No
     from mlrfnet_mm.datasets.store.preparation import prepare_store
     from mlrfnet_mm.datasets.store.sources import SOURCES
     from mlrfnet_mm.datasets.store.store import store_folder
-    from mlrfnet_mm.engine.machine import cores
     from mlrfnet_mm.reports.output.progress import progress_bar
+    from mlrfnet_mm.xrays.cores import cores
 
     if source := SOURCES.get(args.dataset):
         root = Path(

@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from mlrfnet_mm.datasets.xray_dataset import XrayDataset
 from mlrfnet_mm.engine.parts import leaf_datasets, part_class
+from mlrfnet_mm.xrays.cores import cores
 
 MOST_WORKERS = 8  # docs/performance.md has what one of them delivers
 
@@ -24,11 +25,6 @@ def loader_defaults() -> dict[str, Any]:
     gpu = torch.cuda.is_available()
     workers = max(1, min(MOST_WORKERS, cores() // processes - 1)) if gpu else 1
     return dict(num_workers=workers, persistent_workers=True, pin_memory=gpu)
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def fitting_batch(images: int) -> int:

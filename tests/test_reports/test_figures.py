@@ -16,8 +16,7 @@ from sklearn.metrics import (
 )
 
 from mlrfnet_mm.evaluation import Calibration, Predictions
-from mlrfnet_mm.reports import curves
-from mlrfnet_mm.reports.output import drawing
+from mlrfnet_mm.reports.output import curves, drawing
 from mlrfnet_mm.reports.scores import reliability_figure, roc_figure
 from mlrfnet_mm.reports.scores.statistics import evaluate_predictions
 

@@ -16,13 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlrfnet_mm.engine.machine import cores
 from mlrfnet_mm.reports.output.page import Picture
 from mlrfnet_mm.reports.predictions.figures import SIDE
 from mlrfnet_mm.reports.predictions.writing.options import Options
 from mlrfnet_mm.reports.predictions.writing.pictures import Pictures
 from mlrfnet_mm.reports.predictions.writing.place import SCRATCH
 from mlrfnet_mm.reports.predictions.writing.read_ahead import read_ahead
+from mlrfnet_mm.xrays.cores import cores
 from mlrfnet_mm.xrays.files import Xray
 
 if TYPE_CHECKING:
