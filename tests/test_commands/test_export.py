@@ -27,8 +27,16 @@ for package in ('onnxscript', 'onnxruntime', 'openvino', 'nncf'):
 # Runs a command where torch and OpenMMLab cannot be imported.
 WITHOUT_TORCH = """
 import sys
-for name in ('torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmpretrain'):
-    sys.modules[name] = None
+OUT_OF_REACH = {'torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmpretrain'}
+
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in OUT_OF_REACH:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+
+sys.meta_path.insert(0, Blocked())
 from mlrfnet_mm.commands import main
 main(sys.argv[1:])
 """

@@ -1,7 +1,10 @@
 """Heat maps over X-rays next to the radiologist's box (MLRFNet, Fig. 11)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,9 +16,11 @@ from matplotlib.patches import Rectangle
 
 from mlrfnet_mm import NOTICE
 from mlrfnet_mm.evaluation.localisation import Localisation, normalize
-from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots
 from mlrfnet_mm.xrays.regions import FRAME, Box
+
+if TYPE_CHECKING:  # prediction draws by this module where there is no torch
+    from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 
 MAP = 'inferno'  # grows in lightness: it is read in gray print and by the color-blind
 BOX = '#56B4E9'
