@@ -53,7 +53,7 @@ def phantom(tmp_path_factory):
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def run():
     """Run a command of the project as a user does; returns the finished process."""
 

@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet failures') -> N
     from mlrfnet_mm.reports.predictions.failures.pages import Settings, write_failures
 
     folder = Path(args.checkpoint)
+    if not folder.exists():
+        raise FileNotFoundError(f'no checkpoint file or folder {folder.absolute()}')
     folder = folder if folder.is_dir() else folder.parent
     predictions = load_predictions(args.npz or folder / 'predictions.npz')
     checkpoint = checkpoint_of(args.checkpoint, predictions.checkpoint)

@@ -57,7 +57,7 @@ def checkpoint(phantom, tmp_path_factory):
 @pytest.fixture(scope='module')
 def export(checkpoint, run):
     def export(out, *options, **how):
-        words = [sys.executable, '-m', 'mlrfnet_mm', 'export', checkpoint, '--limit', '24']
+        words = [sys.executable, '-m', 'mlrfnet_mm', 'export', checkpoint, '--limit', '8']
         return run(*words, '--out-dir', out, *options, **how)
 
     return export
@@ -87,7 +87,7 @@ def test_what_is_written(bundles, checkpoint, runtime):
     assert bundle.stamp == load_model(checkpoint).stamp
     assert (bundle.scale, bundle.crop_size) == (72, 64)
     assert bundle.lam == (0.5, 0.3, 0.1) and len(bundle.shifts) == 3
-    assert bundle.parity['images'] == 24
+    assert bundle.parity['images'] == 8
     assert bundle.parity['stamp'] == 'part of generated phantom official/val'
     assert bundle.parity['logits'][0] <= 1e-4 and not bundle.forced
     assert 'Research use, not for diagnosis.' in (folder / 'README.md').read_text()
@@ -167,7 +167,7 @@ def test_lower_precision_within_its_limits_or_not_at_all(export, tmp_path):
     assert 'FakeQuantize' in (tmp_path / 'int8/model.xml').read_text()
     assert bundle.parity['logits'][0] > 1e-4
     gap = bundle.parity['mean_auc'][0]
-    beyond = abs(gap) > 0.002  # no finding has 30 positives among 24 images
+    beyond = abs(gap) > 0.002  # no finding has 30 positives among 8 images
     assert bundle.forced == beyond
     text = (tmp_path / 'int8/README.md').read_text()
     assert ('written by --force' in text) == beyond
@@ -181,7 +181,7 @@ def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch, 
         return np.concatenate([run(gray[i : i + 8])[0] for i in range(0, len(gray), 8)]) + 1e-3
 
     monkeypatch.setattr(write, 'graph_logits', shifted)
-    words = ['export', str(checkpoint), '--limit', '16', '--out-dir', str(tmp_path / 'b')]
+    words = ['export', str(checkpoint), '--limit', '8', '--out-dir', str(tmp_path / 'b')]
     with pytest.raises(SystemExit) as error:
         main(words)
     assert error.value.code == 2

@@ -211,7 +211,7 @@ def test_the_command(both, tmp_path, capsys):
 
 def test_columns_need_by(both, tmp_path):
     both[0].save(tmp_path / 'test.npz')
-    with pytest.raises(ValueError, match='--columns x.csv is for --by COLUMN'):
+    with pytest.raises(ValueError, match='--columns is for --by'):
         main([str(tmp_path / 'test.npz'), '--columns', 'x.csv'])
 
 
