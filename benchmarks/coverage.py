@@ -15,7 +15,7 @@ is a line in ``ERRORS``: a set → the p-value of a hypothesis that is true.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -117,8 +117,12 @@ def draw(
     several: bool,
     of_images: bool,
     replicates: int,
+    drawn: bool = False,
 ) -> Sample:
-    """Simulate a set of which each finding has ``positives`` positive patients."""
+    """Simulate a set of which each finding has ``positives`` positive patients.
+
+    If ``drawn``, each patient is positive with their share as probability.
+    """
     count = rng.integers(1, 11, patients) if several else np.ones(patients, int)
     index = np.repeat(np.arange(patients), count)
 
@@ -129,7 +133,9 @@ def draw(
         return icc**0.5 * of_patients + (1 - icc) ** 0.5 * own
 
     scores = (noise(1, 1) / 2 + noise(1, FINDINGS) / 2) + noise(3, FINDINGS) / 2**0.5
-    chosen = [rng.permutation(patients)[:positives] for _ in range(FINDINGS)]
+    share = positives / patients
+    counts = [rng.binomial(patients, share) if drawn else positives for _ in range(FINDINGS)]
+    chosen = [rng.permutation(patients)[:count] for count in counts]
     labels = np.stack([np.isin(index, some) for some in chosen], 1).astype(float)
     if of_images:
         labels *= rng.random(labels.shape) < 0.5
@@ -278,14 +284,20 @@ ERRORS: dict[str, Callable[[Sample], float]] = {
 }
 
 
-def shares(sets: int, replicates: int, setting: tuple[int, int, float, bool, bool]) -> list[float]:
-    """Coverage of every interval, then errors of every test."""
+def shares(
+    sets: int,
+    replicates: int,
+    drawn: bool,
+    names: Sequence[str],
+    setting: tuple[int, int, float, bool, bool],
+) -> list[float]:
+    """Coverage of the intervals and errors of the tests that are named."""
     rng = np.random.default_rng([int(10 * value) for value in setting])
     hits: list[list[bool]] = []
     for _ in range(sets):
-        sample = draw(rng, *setting, replicates)
-        ends = [interval(sample) for interval in INTERVALS.values()]
-        ps = [error(sample) for error in ERRORS.values()]
+        sample = draw(rng, *setting, replicates, drawn)
+        ends = [interval(sample) for name, interval in INTERVALS.items() if name in names]
+        ps = [error(sample) for name, error in ERRORS.items() if name in names]
         hits.append([low <= truth <= high for low, high, truth in ends] + [p < 0.05 for p in ps])
     return np.mean(hits, 0).tolist()
 
@@ -297,7 +309,12 @@ def main() -> None:
     parser.add_argument('--replicates', type=int, default=400, help='of the bootstrap')
     parser.add_argument('--workers', type=int, default=1, help='processes that work side by side')
     parser.add_argument('--table', choices=['few', 'clusters'], help='one of the two alone')
+    parser.add_argument('--drawn', action='store_true', help='the number of positives is drawn too')
+    parser.add_argument('--only', nargs='+', metavar='NAME', help='some intervals or tests alone')
     args = parser.parse_args()
+    names = args.only or [*INTERVALS, *ERRORS]
+    if lost := set(names) - {*INTERVALS, *ERRORS}:
+        parser.error(f'no interval or test is called {", ".join(sorted(lost))}')
     few = {f'{m}': (300, m, 0.0, False, False) for m in (1, 2, 3, 5, 8, 10, 15, 20, 50)}
     clusters = {
         f'{of}, {icc:g}': (300, 60, icc, True, of == 'image')
@@ -310,14 +327,14 @@ def main() -> None:
     ):
         if args.table in (None, table):
             print(f'\n{title}: {args.sets} sets, {args.replicates} replicates', flush=True)
-            one = partial(shares, args.sets, args.replicates)
+            one = partial(shares, args.sets, args.replicates, args.drawn, names)
             with ProcessPoolExecutor(args.workers) as pool:
                 columns = list(pool.map(one, settings.values()))
             print(f'| | {" | ".join(settings)} |')
             print('|---' * (len(settings) + 1) + '|')
-            names = [f'covers: {name}' for name in INTERVALS]
-            names += [f'errs: {name}' for name in ERRORS]
-            for name, values in zip(names, zip(*columns, strict=True), strict=True):
+            rows = [f'covers: {name}' for name in INTERVALS if name in names]
+            rows += [f'errs: {name}' for name in ERRORS if name in names]
+            for name, values in zip(rows, zip(*columns, strict=True), strict=True):
                 print(f'| {name} | {" | ".join(f"{v:.3f}" for v in values)} |')
 
 

@@ -165,8 +165,9 @@ def _table(
     notes = [
         f'Means over {counts[0]} files of A and {counts[1]} of B, seeds or readers. Nominal 95 % '
         'intervals over patients and files: the variance of the bootstrap over patients plus that '
-        f"{of_seeds} over the files, Student's t (Welch, Satterthwaite). Holm corrects over "
-        f'{int((~np.isnan(p[:-1])).sum())} findings; the mean is not one of them.',
+        f"{of_seeds} over the files, Student's t (Welch, Satterthwaite); by simulation they cover "
+        f'0.96 to 0.99. Holm corrects over {int((~np.isnan(p[:-1])).sum())} findings; the mean is '
+        'not one of them.',
         *few_notes(test),
     ]
     if single:

@@ -114,7 +114,8 @@ def rate_tables(
         tested = int((~np.isnan(found.p[:, i])).sum())
         notes = [
             f'Thresholds by {rule}, of each model on its own {validations[0].stamp}, held fixed. '
-            'Nominal 95 % intervals of the difference by paired bootstrap over patients; p by '
+            'Nominal 95 % intervals of the difference by paired bootstrap over patients (by '
+            'simulation they cover 0.91 to 0.95, with 10 to 19 positive patients 0.86); p by '
             "McNemar's test clustered by patient (Obuchowski 1998), exact with fewer than "
             f'{LEAST_DISCORDANT} patients in whom the models differ; p of the mean by bootstrap. '
             f'Holm corrects over {tested} findings of this table. Only 1st, only 2nd: images that '
@@ -159,7 +160,7 @@ def margin_table(
     mean = mean_defined(values[first.in_mean])
     draws = np.column_stack([gaps, mean_over_classes(gaps[:, first.in_mean])])
     draws[:, :-1][:, too_few_patients(first.labels, first.patients)] = np.nan
-    notes = list(few_notes(first))
+    notes = ['By simulation each bound holds in 0.93 to 0.96 of the test sets.', *few_notes(first)]
     tested = int((~np.isnan(draws[:, :-1]).all(0)).sum())
     if tested / (replicates + 1) > 0.05:
         notes.append(
