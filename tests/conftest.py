@@ -43,6 +43,22 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    """mmengine keeps loggers and visualizers by name: their folders go with the test."""
+    before = {kind: set(kind._instance_dict) for kind in managers()}
+    yield
+    for kind in managers():
+        for name in set(kind._instance_dict) - before.get(kind, set()):
+            del kind._instance_dict[name]
+
+
+def managers():
+    """mmengine's classes of instances by name, if it was imported."""
+    module = sys.modules.get('mmengine.utils.manager')
+    return module.ManagerMixin.__subclasses__() if module else []
+
+
 @pytest.fixture(scope='session')
 def phantom(tmp_path_factory):
     """A small generated data set: 80 patients at 64 x 64."""

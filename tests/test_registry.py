@@ -58,22 +58,22 @@ sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
 PARTS_ASKED_FOR = [
     'import mlrfnet_mm.registry',
-    'from mlrfnet_mm import CXRInferencer',
     'from mlrfnet_mm.models import ECANeck',
     'from mlrfnet_mm.models.necks import ECANeck',
     'import mlrfnet_mm.datasets',
     'import mlrfnet_mm.engine',
-    'import mlrfnet_mm.inference',
+    'import mlrfnet_mm.inference.heatmaps',
+    'import mlrfnet_mm.inference.export',
     'import mlrfnet_mm.datasets.phantom',
     'import mlrfnet_mm.evaluation.metrics',
     'import mlrfnet_mm.reports.ablation',
     'import mlrfnet_mm.reports.run_page',
-    'import mlrfnet_mm.reports.localisation',
+    'import mlrfnet_mm.reports.shift.robustness',
 ]
 COMMANDS = [
     'train mlrfnet_phantom',
     'test mlrfnet_phantom .',
-    'predict . .',
+    'predict . x.png',
     'report .',
     'card .',
     'ablate table9',
@@ -118,11 +118,19 @@ def test_a_part_without_a_stack_says_which_to_install(run, tmp_path):
 
 def test_a_command_without_a_stack_says_which_to_install(run, tmp_path):
     path = dict(PYTHONPATH=str(ROOT))
+    (tmp_path / 'x.png').write_bytes(b'')
     process = run(sys.executable, '-c', WITHOUT + CALL, *COMMANDS, cwd=tmp_path, env=path)
     for command, line in zip(COMMANDS, process.stderr.splitlines(), strict=True):
         assert line.startswith(f'mlrfnet {command.split()[0]}: '), line
         assert "'mlrfnet-mm[openmmlab]'" in line and "'mlrfnet-mm[onedl]'" in line
     assert not process.stdout
+
+
+def test_an_inferencer_without_a_stack_takes_bundles(run, tmp_path):
+    ask = "from mlrfnet_mm import CXRInferencer\nCXRInferencer(model='x')"
+    path = dict(PYTHONPATH=str(ROOT))
+    process = run(sys.executable, '-c', WITHOUT + ask, cwd=tmp_path, env=path, check=False)
+    assert 'no bundle.json in x: mlrfnet export writes one' in process.stderr
 
 
 def test_statistics_without_a_stack(run, tmp_path):

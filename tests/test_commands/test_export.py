@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from builders import small_checkpoint
-from conftest import ROOT
 from torch import nn
 
 import mlrfnet_mm
@@ -259,10 +258,3 @@ def test_what_torch_cannot_export_is_named(checkpoint, tmp_path):
     with pytest.raises(ValueError, match='torch cannot export ResNet with Moody'):
         write_onnx(model, 64, tmp_path / 'model.onnx')
     assert ExportGraph(model)(torch.zeros(1, 1, 64, 64, dtype=torch.uint8))[0].shape == (1, 14)
-
-
-def test_the_table_of_the_documents_is_of_the_shipped_configs():
-    text = (ROOT / 'docs/export.md').read_text()
-    rows = [line.split('|')[1].strip() for line in text.splitlines() if line.startswith('| zoo/')]
-    shipped = {str(p.relative_to(ROOT / 'configs')) for p in (ROOT / 'configs/zoo').glob('*.py')}
-    assert rows and set(rows) <= shipped

@@ -49,11 +49,14 @@ class TwoLevel:
         return self.error**4 / of_seeds if of_seeds > 0 else np.inf
 
     def interval(self, level: float = 0.95) -> np.ndarray:
-        """(2,) ends; with one seed each, percentiles over patients; NaN without any variance."""
+        """(2,) ends; with one seed each, percentiles over patients.
+
+        Without any variance both are 0 where the mean is, as of a model less itself, else NaN.
+        """
         if not self.seeds:
             return percentile_interval(self.draws, level)
         if self.error == 0:
-            return np.full(2, np.nan)
+            return np.full(2, 0.0 if self.mean == 0 else np.nan)
         half = float(student.ppf((1 + level) / 2, self.freedom)) * self.error
         return self.mean + np.array([-half, half])
 
