@@ -92,6 +92,7 @@ setup(
             'pytest',
             'pytest-xdist',
             'ruff',
+            'statsmodels',  # the tests compare with it
             'mypy',
         ],
     },
