@@ -65,7 +65,8 @@ PY
     mlrfnet export work_dirs/my --limit 8 --out-dir bundle
     mlrfnet report work_dirs/my --replicates 100
     test -s p.npz && test -s work_dirs/my/report.html
-    if grep -l 'not run' work_dirs/my/report.md; then exit 1; fi
+    # what needs more than the run is named in the last section
+    if sed '/^## Not run/,$d' work_dirs/my/report.md | grep 'not run'; then exit 1; fi
     mkdir my_table
     cat > my_table/table.json <<'JSON'
 {"title": "mine", "base": {"label": "base", "config": "mlrfnet_mm::mlrfnet_phantom.py"},
