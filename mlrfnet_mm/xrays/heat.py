@@ -119,3 +119,18 @@ def score_map_level(method: str, methods: Sequence[str]) -> int | None:
             f'level, got {method!r}'
         )
     return int(match[1]) - 1 if match[1] else None
+
+
+def normalize(heat: np.ndarray) -> np.ndarray:
+    """Scale a map (H, W) to least 0 and greatest 1; NaN, where there is no map, stays.
+
+    A flat map becomes 0 everywhere: it points nowhere.
+
+    Raises:
+        ValueError: a map without any value, or with an infinite one.
+    """
+    heat = np.asarray(heat, np.float32)
+    if np.isnan(heat).all() or np.isinf(heat).any():
+        raise ValueError(f'a heat map needs finite values, got none in {heat.shape} or infinities')
+    low, high = np.nanmin(heat), np.nanmax(heat)
+    return (heat - low) / (high - low) if high > low else heat - low

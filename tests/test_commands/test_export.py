@@ -1,4 +1,4 @@
-"""mlrfnet export, and prediction from what it writes, with torch out of reach."""
+"""mlrfnet export, and prediction from what it writes, with torch and scikit-learn out of reach."""
 
 import csv
 import json
@@ -26,7 +26,9 @@ for package in ('onnxscript', 'onnxruntime', 'openvino', 'nncf'):
 # Runs a command where torch and OpenMMLab cannot be imported.
 WITHOUT_TORCH = """
 import sys
-OUT_OF_REACH = {'torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmpretrain'}
+OUT_OF_REACH = {
+    'torch', 'torchvision', 'timm', 'mmengine', 'mmcv', 'mmpretrain', 'sklearn', 'scipy', 'pandas',
+}
 
 
 class Blocked:
@@ -258,3 +260,13 @@ def test_what_torch_cannot_export_is_named(checkpoint, tmp_path):
     with pytest.raises(ValueError, match='torch cannot export ResNet with Moody'):
         write_onnx(model, 64, tmp_path / 'model.onnx')
     assert ExportGraph(model)(torch.zeros(1, 1, 64, 64, dtype=torch.uint8))[0].shape == (1, 14)
+
+
+def test_statistics_say_what_they_need(run):
+    words = [sys.executable, '-c', WITHOUT_TORCH, 'evaluate', 'predictions.npz']
+    done = run(*words, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        'mlrfnet evaluate: statistics need scikit-learn and SciPy: '
+        "pip install 'mlrfnet-mm[statistics]'\n"
+    )

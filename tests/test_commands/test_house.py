@@ -69,7 +69,7 @@ def test_choices_that_the_help_repeats():
     """Written out in the commands, so that their help needs no import."""
     from mlrfnet_mm.commands import phantom, prepare
     from mlrfnet_mm.datasets.store.sources import SOURCES
-    from mlrfnet_mm.evaluation.calibration.fit import METHODS
+    from mlrfnet_mm.evaluation.calibration.file import METHODS
     from mlrfnet_mm.evaluation.shift.known import AUTO, UPDATES
 
     assert set(prepare.DATASETS) == set(SOURCES)

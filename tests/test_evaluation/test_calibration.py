@@ -18,6 +18,7 @@ from mlrfnet_mm.evaluation import (
     fit_calibration,
     reliability_curve,
 )
+from mlrfnet_mm.evaluation.calibration.file import logits, sigmoid
 
 
 def made(n=20000, scale=3.0, bias=-1.5, seed=0):
@@ -289,3 +290,10 @@ def test_another_class_does_not_move_the_zeros_of_one():
     tiny = np.where(np.arange(500)[:, None] == 7, 1e-30, x)
     both, _ = fit_calibration(np.hstack([x, tiny]), np.hstack([y, y]))
     assert both[0] == alone[0] > 0.5
+
+
+def test_sigmoid_and_logits_are_scipys():
+    values = np.concatenate([np.random.default_rng(0).normal(0, 30, 10_000), [-700, 0, 700]])
+    np.testing.assert_allclose(sigmoid(values), expit(values), rtol=1e-13)
+    scores = np.random.default_rng(1).random(10_000)
+    np.testing.assert_allclose(logits(scores), logit(scores), rtol=1e-12, atol=1e-14)

@@ -10,8 +10,13 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from mlrfnet_mm.commands.evaluate import main
-from mlrfnet_mm.evaluation import Predictions, choose_thresholds, confusion_metrics
-from mlrfnet_mm.evaluation.calibration.fit import Calibration, fit_calibration
+from mlrfnet_mm.evaluation import (
+    Calibration,
+    Predictions,
+    choose_thresholds,
+    confusion_metrics,
+    fit_calibration,
+)
 from mlrfnet_mm.reports.scores.groups import (
     evaluate_subgroups,
     plot_forest,

@@ -25,7 +25,8 @@ from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 from mlrfnet_mm.evaluation.areas.bootstrap import too_few_patients
-from mlrfnet_mm.evaluation.calibration.fit import NARROW, logits
+from mlrfnet_mm.evaluation.calibration.file import logits
+from mlrfnet_mm.evaluation.calibration.fit import NARROW
 from mlrfnet_mm.evaluation.calibration.reliability import defined
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from mlrfnet_mm import NOTICE
+from mlrfnet_mm.evaluation.calibration.file import sigmoid
 from mlrfnet_mm.inference.bundle.bundle import Bundle
 from mlrfnet_mm.inference.bundle.session import open_session
 from mlrfnet_mm.inference.decisions import Decisions
@@ -141,7 +141,7 @@ class BundleInferencer:
             good = [item for item in chunk if 'error' not in item]
             if good:
                 logits, *levels = self._run(np.stack([item['data'] for item in good])[:, None])
-                for item, row in zip(good, expit(logits.astype(float)), strict=True):
+                for item, row in zip(good, sigmoid(logits), strict=True):
                     item['findings'] = self.decisions.read(row, units_of(item['xray']))
                 if heatmap:
                     self._map(good, levels, level, top, map_side)

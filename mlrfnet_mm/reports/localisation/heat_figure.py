@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mlrfnet_mm import NOTICE
-from mlrfnet_mm.evaluation.localisation import Localisation, normalize
 from mlrfnet_mm.reports.output.drawing import plain, save, subplots
+from mlrfnet_mm.xrays.heat import normalize
 from mlrfnet_mm.xrays.regions import FRAME, Box
 
 if TYPE_CHECKING:  # prediction draws by this module where there is no torch
+    from mlrfnet_mm.evaluation.localisation import Localisation
     from mlrfnet_mm.reports.localisation.localise import Example, LocalisationReport
 
 MAP = 'inferno'  # grows in lightness: it is read in gray print and by the color-blind

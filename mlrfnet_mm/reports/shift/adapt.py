@@ -15,7 +15,7 @@ from mlrfnet_mm.evaluation import (
     choose_thresholds,
     fit_calibration,
 )
-from mlrfnet_mm.evaluation.calibration.fit import ADAPTED, logits
+from mlrfnet_mm.evaluation.calibration.file import ADAPTED, logits
 from mlrfnet_mm.evaluation.files.pairing import data_set_of
 from mlrfnet_mm.evaluation.files.whole_files import write_text
 from mlrfnet_mm.evaluation.shift.known import AUTO, UPDATES, learn

@@ -5,8 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlrfnet_mm.evaluation import Predictions, choose_thresholds, fit_calibration
-from mlrfnet_mm.evaluation.calibration.fit import Calibration
+from mlrfnet_mm.evaluation import (
+    Calibration,
+    Predictions,
+    choose_thresholds,
+    fit_calibration,
+)
 from mlrfnet_mm.evaluation.files.pairing import check_validation
 from mlrfnet_mm.evaluation.groups.compare import GroupComparison, compare_groups
 from mlrfnet_mm.evaluation.groups.grouping import group_by
