@@ -1,0 +1,1 @@
+_base_ = '../ablations/backbones/efficientnet_lite0.py'

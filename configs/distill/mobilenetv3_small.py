@@ -1,0 +1,6 @@
+_base_ = '../mlrfnet_xray14.py'
+
+_base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', model_name='mobilenetv3_small_100')
+_base_.model.backbone.update(features_only=True, out_indices=(2, 3, 4))
+_base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
+_base_.model.backbone.init_cfg.checkpoint = 'mobilenetv3_small_100.lamb_in1k'

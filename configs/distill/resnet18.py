@@ -1,0 +1,6 @@
+_base_ = '../mlrfnet_xray14.py'
+
+_base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', model_name='resnet18')
+_base_.model.backbone.update(features_only=True, out_indices=(2, 3, 4))
+_base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
+_base_.model.backbone.init_cfg.checkpoint = 'resnet18.tv_in1k'
