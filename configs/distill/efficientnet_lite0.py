@@ -1,1 +1,6 @@
-_base_ = '../ablations/backbones/efficientnet_lite0.py'
+_base_ = '../mlrfnet_xray14.py'
+
+_base_.model.data_preprocessor.update(mean=[127.5] * 3, std=[127.5] * 3)
+_base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', model_name='tf_efficientnet_lite0')
+_base_.model.backbone.update(features_only=True, out_indices=(2, 3, 4))
+_base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.LitePretrained')

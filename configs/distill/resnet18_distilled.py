@@ -1,5 +1,8 @@
-_base_ = 'resnet18.py'
+_base_ = '../mlrfnet_xray14.py'
 
 _base_.model.type = 'mlrfnet_mm.DistillingClassifier'
-_base_.model.teacher = dict(config='mlrfnet_xray14')
-_base_.model.teacher.checkpoint = 'work_dirs/mlrfnet_xray14/best_*.pth'
+_base_.model.teacher = dict(config='mlrfnet_xray14', checkpoint='work_dirs/teacher/best_*.pth')
+_base_.model.backbone = dict(type='mmpretrain.TIMMBackbone', model_name='resnet18')
+_base_.model.backbone.update(features_only=True, out_indices=(2, 3, 4))
+_base_.model.backbone.init_cfg = dict(type='mlrfnet_mm.TimmPretrained')
+_base_.model.backbone.init_cfg.checkpoint = 'resnet18.tv_in1k'
