@@ -16,7 +16,9 @@ from mlrfnet_mm.engine.launch import build_runner, check_keys, read_config
 from mlrfnet_mm.models import build_model
 
 CONFIGS = sorted(
-    p for p in (ROOT / 'configs').rglob('*.py') if not {'_base_', 'ablations'} & {*p.parts}
+    p
+    for p in (ROOT / 'configs').rglob('*.py')
+    if '_base_' not in p.parts and not (p.parent / 'table.json').is_file()
 )
 
 

@@ -76,6 +76,12 @@ SYSTEMS = {
     'recipes/convnextv2_base_512_rare': Golden(87_690_752 + 25_088 + 9, 20.0984, 256),
     'recipes/eva02_small_518': Golden(22_047_744 + 16_128 + 9, 6.9947, 252, 70),
     'recipes/vit_small_512': Golden(21_982_848 + 16_128 + 9, 5.5488, 256),
+    # Students, as the specification has them to three digits.
+    'distill/resnet18': Golden(11_189_065, 1.8212),
+    'distill/pvt_v2_b0': Golden(3_416_489, 0.5351),
+    'distill/mobilenetv3_large': Golden(2_987_529, 0.2244),
+    'distill/efficientnet_lite0': Golden(2_965_465, 0.3782),
+    'distill/mobilenetv3_small': Golden(936_089, 0.0586),
 }
 
 
@@ -92,7 +98,7 @@ SMALL = 64
 
 def config_file(name):
     folder, stem = name.split('/')
-    own = folder in ('zoo', 'recipes')
+    own = folder in ('zoo', 'recipes', 'distill')
     return ROOT / 'configs' / (folder if own else f'ablations/{folder}') / f'{stem}.py'
 
 
@@ -125,8 +131,18 @@ def test_every_system_is_listed():
         *(ROOT / 'configs/zoo').glob('*.py'),
         *(ROOT / 'configs/recipes').glob('*.py'),
         *(ROOT / 'configs/ablations/table5').glob('*.py'),
+        *(p for p in (ROOT / 'configs/distill').glob('*.py') if 'distilled' not in p.name),
     ]
     assert {f'{path.parent.name}/{path.stem}' for path in files} == set(SYSTEMS)
+
+
+@pytest.mark.parametrize('name', [name for name in SYSTEMS if name.startswith('distill/')])
+def test_a_distilled_student_differs_by_its_teacher_only(name):
+    alone, distilled = model_config(name), model_config(f'{name}_distilled')
+    assert distilled.pop('teacher')['config'] == 'mlrfnet_xray14'
+    assert distilled.pop('type') == 'mlrfnet_mm.DistillingClassifier'
+    alone.pop('type')
+    assert distilled == alone
 
 
 # The recipe for rare findings has the network of the one before it.
