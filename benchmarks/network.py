@@ -18,7 +18,9 @@ from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mlrfnet_mm.engine.bfloat16 import bfloat16_units
 from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.models import build_model
 from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 
 
@@ -45,7 +47,7 @@ def assemblies(config: str) -> dict[str, Any]:
     model = read_config(config).model
     model.backbone.init_cfg = None
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    ours = MODELS.build(model).to(device)
+    ours = build_model(model).to(device)
     head = dict(
         type='mmpretrain.MultiLabelLinearClsHead',
         num_classes=14,
@@ -79,6 +81,16 @@ def train_step(model: Any, images: Tensor) -> Callable[[], object]:
     return step
 
 
+def in_bfloat16(step: Callable[[], object]) -> Callable[[], object]:
+    """The same step as ``--amp`` has it on a CPU."""
+
+    def cast() -> object:
+        with torch.autocast('cpu', torch.bfloat16):
+            return step()
+
+    return cast
+
+
 def main() -> None:
     """Measure and print a Markdown table."""
     args = parse_args()
@@ -105,6 +117,9 @@ def main() -> None:
             model.train(make is train_step)  # returns nothing sensible for mmpretrain's ResNet
             steps[key] = make(model, images)
             steps[key]()  # warm-up
+        if make is train_step and device.type == 'cpu' and bfloat16_units():
+            steps['MLRFNet, --amp'] = in_bfloat16(steps['MLRFNet'])
+            steps['MLRFNet, --amp']()
         times: dict[str, list[float]] = {key: [] for key in steps}
         for _ in range(args.rounds):
             for key, step in steps.items():

@@ -16,6 +16,7 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
@@ -34,4 +35,5 @@ WEIGHT_INITIALIZERS = _registry('weight initializer', MMENGINE_WEIGHT_INITIALIZE
 METRICS = _registry('metric', MMENGINE_METRICS, 'evaluation.metrics')
 HOOKS = _registry('hook', MMENGINE_HOOKS, 'engine')
 LOOPS = _registry('loop', MMENGINE_LOOPS, 'engine')
+OPTIM_WRAPPERS = _registry('optimizer wrapper', MMENGINE_OPTIM_WRAPPERS, 'engine')
 RUNNERS = _registry('runner', MMENGINE_RUNNERS, 'engine')

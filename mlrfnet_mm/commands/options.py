@@ -72,7 +72,10 @@ SHARED: dict[str, dict[str, Any]] = {
         'over it',
     ),
     '--split': dict(metavar='NAME', help='split of the data, as val for calibrate'),
-    '--amp': dict(action='store_true', help='mixed precision; needs a GPU'),
+    '--amp': dict(
+        action='store_true',
+        help='mixed precision: float16 on a GPU, bfloat16 on CPUs with units for it',
+    ),
     '--trust-checkpoint': dict(
         action='store_true',
         help='load a checkpoint whose pickle may run code (only from people you trust)',

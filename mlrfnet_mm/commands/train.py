@@ -74,14 +74,24 @@ def train(args: argparse.Namespace) -> None:
 
 
 def use_amp(cfg: Config) -> None:
-    """Switch the optimizer wrapper to mixed precision.
+    """Switch the optimizer wrapper to mixed precision: float16, on a CPU bfloat16.
 
     Raises:
-        ValueError: this machine has no accelerator for it.
+        ValueError: a CPU that has no units for it.
     """
     from mmengine.device import get_device
 
+    from mlrfnet_mm.engine.bfloat16 import bfloat16_units
+
     if get_device() == 'cpu':
-        raise ValueError('--amp needs a GPU, and torch sees none on this machine: leave it out')
+        if not bfloat16_units():
+            raise ValueError(
+                '--amp needs a GPU or a CPU with units for bfloat16 (avx512_bf16, amx_bf16): '
+                'torch sees no GPU on this machine, and its CPU does not name them; leave it out'
+            )
+        cfg.optim_wrapper.type = 'mlrfnet_mm.BFloat16OptimWrapper'
+        for key in ('loss_scale', 'dtype'):  # of mmengine's AmpOptimWrapper
+            cfg.optim_wrapper.pop(key, None)
+        return
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

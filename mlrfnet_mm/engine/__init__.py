@@ -1,6 +1,7 @@
 """What mmengine lacks for this project: a runner, a loop and hooks over its own."""
 
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
+from mlrfnet_mm.engine.bfloat16 import BFloat16OptimWrapper
 from mlrfnet_mm.engine.hooks import (
     ExactEMAHook,
     FiniteLossHook,
@@ -13,6 +14,7 @@ from mlrfnet_mm.engine.loops import LossValLoop
 from mlrfnet_mm.engine.runner import SafeRunner
 
 __all__ = [
+    'BFloat16OptimWrapper',
     'ExactEMAHook',
     'FiniteLossHook',
     'FuseBatchNormHook',

@@ -13,6 +13,7 @@ import torch
 from conftest import ROOT
 from sklearn.metrics import roc_auc_score
 
+from mlrfnet_mm.engine.bfloat16 import bfloat16_units
 from mlrfnet_mm.evaluation import Predictions, roc_auc
 
 CONFIG = 'configs/mlrfnet_phantom.py'
@@ -193,12 +194,16 @@ def test_training_never_goes_on_without_the_weights_it_asks_for(phantom, run, tm
     assert 'Epoch(train)' not in process.stdout
 
 
-def test_amp_without_a_gpu_says_so(phantom, run, tmp_path):
-    if torch.cuda.is_available():
-        pytest.skip('this machine has a GPU')
-    process = run(*train(phantom, tmp_path, '--amp'), check=False)
-    assert process.returncode == 2
-    assert '--amp needs a GPU' in process.stderr
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
+@pytest.mark.skipif(not bfloat16_units(), reason='this CPU has no units for bfloat16')
+def test_amp_on_a_cpu_is_bfloat16(phantom, run, tmp_path):
+    process = run(*train(phantom, tmp_path, '--amp'))
+    units = ', '.join(bfloat16_units())
+    assert f'Mixed precision: bfloat16 on the CPU ({units})' in process.stdout
+    checkpoint = torch.load(next(tmp_path.rglob('epoch_*.pth')), weights_only=True)
+    assert {x.dtype for x in checkpoint['state_dict'].values() if x.is_floating_point()} == {
+        torch.float32
+    }
 
 
 def test_unknown_option_is_refused(phantom, run, tmp_path):

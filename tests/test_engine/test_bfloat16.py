@@ -1,0 +1,73 @@
+"""bfloat16 on CPUs equals torch's own autocast; a CPU without units for it is refused."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import OPTIM_WRAPPERS
+
+from mlrfnet_mm.commands import train
+from mlrfnet_mm.engine import bfloat16
+from mlrfnet_mm.engine.bfloat16 import bfloat16_units
+
+
+@pytest.mark.parametrize(
+    ('text', 'units'),
+    [
+        ('model name : x\nflags\t\t: fpu avx512_bf16 amx_bf16 avx2\nbugs: none\n', 2),
+        ('flags\t\t: fpu avx512f avx512_vnni\n', 0),
+        ('Features\t: fp asimd bf16 i8mm\n', 1),
+        ('', 0),
+    ],
+)
+def test_units(tmp_path, text, units):
+    path = tmp_path / 'cpuinfo'
+    path.write_text(text)
+    assert len(bfloat16_units(path)) == units
+    assert bfloat16_units(tmp_path / 'no such file') == []
+
+
+def test_a_step_is_that_of_torch_s_autocast():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.LazyLinear(5)
+    )
+    images = torch.randn(2, 3, 8, 8)
+    model(images)
+    ours, theirs = copy.deepcopy(model), copy.deepcopy(model)
+    wrapper = OPTIM_WRAPPERS.build(
+        dict(
+            type='mlrfnet_mm.BFloat16OptimWrapper',
+            optimizer=torch.optim.SGD(ours.parameters(), 0.1),
+        )
+    )
+    with wrapper.optim_context(ours):
+        logits = ours(images)
+        assert logits.dtype == torch.bfloat16
+        wrapper.update_params(logits.float().square().mean())
+    optimizer = torch.optim.SGD(theirs.parameters(), 0.1)
+    with torch.autocast('cpu', torch.bfloat16):
+        logits = theirs(images)
+    logits.float().square().mean().backward()
+    optimizer.step()
+    for a, b, before in zip(
+        ours.parameters(), theirs.parameters(), model.parameters(), strict=True
+    ):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b) and not torch.equal(a, before)
+
+
+def test_a_cpu_without_units_is_refused(monkeypatch):
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+    monkeypatch.setattr(bfloat16, 'bfloat16_units', list)
+    with pytest.raises(ValueError, match='a CPU with units for bfloat16'):
+        train.use_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
+
+
+def test_options_of_the_gpu_s_wrapper_are_left_out(monkeypatch):
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
+    monkeypatch.setattr(bfloat16, 'bfloat16_units', lambda: ['amx_bf16'])
+    cfg = Config(dict(optim_wrapper=dict(type='AmpOptimWrapper', loss_scale='dynamic')))
+    train.use_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='mlrfnet_mm.BFloat16OptimWrapper')
