@@ -3,8 +3,10 @@
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import cv2
+import networkx
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,9 @@ from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.bundle.bundle import Bundle
 from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+from mlrfnet_mm.inference.export import quantize
 from mlrfnet_mm.inference.export.graph import ExportGraph, write_onnx
+from mlrfnet_mm.inference.export.images import ParityImages
 from mlrfnet_mm.inference.loaded_model import load_model
 
 pytestmark = pytest.mark.slow
@@ -161,11 +165,26 @@ def test_the_inferencer_takes_a_bundle(bundles, checkpoint, images):
 
 
 def test_lower_precision_within_its_limits_or_not_at_all(export, tmp_path):
+    import openvino
+
     export(tmp_path / 'half', '--precision', 'bf16')
     assert Bundle.load(tmp_path / 'half').precision == 'bf16'
     export(tmp_path / 'int8', '--precision', 'int8', '--force')
     bundle = Bundle.load(tmp_path / 'int8')
-    assert 'FakeQuantize' in (tmp_path / 'int8/model.xml').read_text()
+    model = openvino.Core().read_model(tmp_path / 'int8/model.xml')
+    graph = networkx.DiGraph(
+        (op.friendly_name, target.get_node().friendly_name)
+        for op in model.get_ordered_ops()
+        for output in op.outputs()
+        for target in output.get_target_inputs()
+    )
+    quantized = {
+        op.friendly_name for op in model.get_ordered_ops() if op.get_type_name() == 'FakeQuantize'
+    }
+    maps = [result.input_value(0).get_node().friendly_name for result in model.results[1:]]
+    pooling = {name for start in maps for name in networkx.descendants(graph, start)}
+    assert quantized and len(maps) == 3 and len(pooling) > 10
+    assert not quantized & pooling
     assert bundle.parity['logits'][0] > 1e-4
     gap = bundle.parity['mean_auc'][0]
     beyond = abs(gap) > 0.002  # no finding has 30 positives among 8 images
@@ -270,3 +289,24 @@ def test_statistics_say_what_they_need(run):
         'mlrfnet evaluate: statistics need scikit-learn and SciPy: '
         "pip install 'mlrfnet-mm[statistics]'\n"
     )
+
+
+def test_int8_that_has_no_layer_in_int8_is_refused(bundles, monkeypatch):
+    import openvino
+
+    as_it_is = SimpleNamespace(
+        quantize=lambda model, *_, **__: model,
+        quantize_with_accuracy_control=lambda model, *_, **__: model,
+        Dataset=list,
+        IgnoredScope=dict,
+        QuantizationPreset=SimpleNamespace(MIXED=None),
+        DropType=SimpleNamespace(ABSOLUTE=None),
+    )
+    monkeypatch.setattr(quantize, '_nncf', lambda: as_it_is)
+    rng = np.random.default_rng(0)
+    gray = rng.integers(0, 256, (40, 1, 64, 64), dtype=np.uint8)
+    labels = rng.integers(0, 2, (40, 14)).astype(np.float32)
+    images = ParityImages(gray, labels, np.arange(40), 'made')
+    model = openvino.Core().read_model(bundles['openvino'] / 'model.xml')
+    with pytest.raises(ValueError, match='nothing is left in int8. Take --precision bf16'):
+        quantize.quantize_openvino(model, images, 10 * labels - 5)  # areas of 1

@@ -1,5 +1,10 @@
-"""Int8 by NNCF, calibrated with real images."""
+"""Int8 by NNCF, calibrated with real images.
 
+Score maps and what follows them, the pooling, stay in floating point: they cost next to nothing,
+and quantized, with OpenVINO 2026.4 all images of a trained MLRFNet had the same logits.
+"""
+
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +35,48 @@ def calibration_set(gray: np.ndarray) -> list[np.ndarray]:
     return [gray[i : i + 1] for i in chosen]
 
 
+def following(starts: Iterable[str], next_nodes: Mapping[str, Iterable[str]]) -> list[str]:
+    """Nodes of a graph and all that come after them, sorted.
+
+    Args:
+        starts: names.
+        next_nodes: name → names of those that take its output.
+    """
+    found, to_visit = set(), list(starts)
+    while to_visit:
+        name = to_visit.pop()
+        if name not in found:
+            found.add(name)
+            to_visit += next_nodes.get(name, ())
+    return sorted(found)
+
+
+def _from_score_maps_openvino(model: Any) -> list[str]:
+    """Names of the nodes from the score maps on; empty for a head without."""
+    starts = [result.input_value(0).get_node().friendly_name for result in model.results[1:]]
+    targets = {
+        op.friendly_name: [
+            target.get_node().friendly_name
+            for output in op.outputs()
+            for target in output.get_target_inputs()
+        ]
+        for op in model.get_ordered_ops()
+    }
+    results = {result.friendly_name for result in model.results}
+    return [name for name in following(starts, targets) if name not in results]
+
+
+def _from_score_maps_onnx(graph: Any) -> list[str]:
+    """The same of an ONNX graph."""
+    maker = {output: node.name for node in graph.node for output in node.output}
+    targets: dict[str, list[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            if name in maker:
+                targets.setdefault(maker[name], []).append(node.name)
+    return following([maker[output.name] for output in graph.output[1:]], targets)
+
+
 def quantize_openvino(model: Any, images: ParityImages, eager: np.ndarray) -> Any:
     """Quantize weights and activations.
 
@@ -40,12 +87,17 @@ def quantize_openvino(model: Any, images: ParityImages, eager: np.ndarray) -> An
         model: of OpenVINO.
         images: to calibrate with, and to measure on.
         eager: (N, K) logits of the checkpoint on them.
+
+    Raises:
+        ValueError: no layer can be quantized within the limit.
     """
     import openvino
 
     nncf = _nncf()
     calibration = nncf.Dataset(calibration_set(images.gray))
-    options = dict(preset=nncf.QuantizationPreset.MIXED, subset_size=CALIBRATION)
+    kept = nncf.IgnoredScope(names=_from_score_maps_openvino(model), validate=False)
+    preset = nncf.QuantizationPreset.MIXED
+    options = dict(preset=preset, subset_size=CALIBRATION, ignored_scope=kept)
     quantized = nncf.quantize(model, calibration, **options)
 
     def mean_auc(compiled: Any, batches: Any) -> float:
@@ -57,7 +109,7 @@ def quantize_openvino(model: Any, images: ParityImages, eager: np.ndarray) -> An
     found = mean_auc(openvino.Core().compile_model(quantized, 'CPU'), batches)
     if not abs(found - target) > MEAN_AUC:
         return quantized
-    return nncf.quantize_with_accuracy_control(
+    quantized = nncf.quantize_with_accuracy_control(
         model,
         calibration,
         nncf.Dataset(batches),
@@ -66,6 +118,12 @@ def quantize_openvino(model: Any, images: ParityImages, eager: np.ndarray) -> An
         drop_type=nncf.DropType.ABSOLUTE,
         **options,
     )
+    if not any(op.get_type_name() == 'FakeQuantize' for op in quantized.get_ordered_ops()):
+        raise ValueError(
+            f'int8: the mean AUC changes by {found - target:+.4f}, and NNCF turned every layer '
+            'back: nothing is left in int8. Take --precision bf16'
+        )
+    return quantized
 
 
 def quantize_onnx(path: Path, gray: np.ndarray) -> None:
@@ -74,5 +132,7 @@ def quantize_onnx(path: Path, gray: np.ndarray) -> None:
 
     nncf = _nncf()
     calibration = nncf.Dataset([{'gray': image} for image in calibration_set(gray)])
-    quantized = nncf.quantize(onnx.load(str(path)), calibration, subset_size=CALIBRATION)
+    model = onnx.load(str(path))
+    kept = nncf.IgnoredScope(names=_from_score_maps_onnx(model.graph), validate=False)
+    quantized = nncf.quantize(model, calibration, subset_size=CALIBRATION, ignored_scope=kept)
     onnx.save(quantized, str(path))
