@@ -18,8 +18,8 @@ from mmengine.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from mlrfnet_mm.engine.bfloat16 import bfloat16_units
 from mlrfnet_mm.engine.launch import read_config
+from mlrfnet_mm.engine.machine import bfloat16_units
 from mlrfnet_mm.models import build_model
 from mlrfnet_mm.models.fold_batch_norm import fold_batch_norm
 

@@ -81,7 +81,7 @@ def use_amp(cfg: Config) -> None:
     """
     from mmengine.device import get_device
 
-    from mlrfnet_mm.engine.bfloat16 import bfloat16_units
+    from mlrfnet_mm.engine.machine import bfloat16_units
 
     if get_device() == 'cpu':
         if not bfloat16_units():

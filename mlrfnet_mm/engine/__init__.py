@@ -1,7 +1,6 @@
 """What mmengine lacks for this project: a runner, a loop and hooks over its own."""
 
 import mlrfnet_mm.registry  # noqa: F401 - first: it says which stack is missing
-from mlrfnet_mm.engine.bfloat16 import BFloat16OptimWrapper
 from mlrfnet_mm.engine.hooks import (
     ExactEMAHook,
     FiniteLossHook,
@@ -11,6 +10,7 @@ from mlrfnet_mm.engine.hooks import (
     SeedDrawsHook,
 )
 from mlrfnet_mm.engine.loops import LossValLoop
+from mlrfnet_mm.engine.machine import BFloat16OptimWrapper
 from mlrfnet_mm.engine.runner import SafeRunner
 
 __all__ = [

@@ -13,7 +13,7 @@ import torch
 from conftest import ROOT
 from sklearn.metrics import roc_auc_score
 
-from mlrfnet_mm.engine.bfloat16 import bfloat16_units
+from mlrfnet_mm.engine.machine import bfloat16_units
 from mlrfnet_mm.evaluation import Predictions, roc_auc
 
 CONFIG = 'configs/mlrfnet_phantom.py'

@@ -8,8 +8,8 @@ from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPERS
 
 from mlrfnet_mm.commands import train
-from mlrfnet_mm.engine import bfloat16
-from mlrfnet_mm.engine.bfloat16 import bfloat16_units
+from mlrfnet_mm.engine import machine
+from mlrfnet_mm.engine.machine import bfloat16_units
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_a_step_is_that_of_torch_s_autocast():
 
 def test_a_cpu_without_units_is_refused(monkeypatch):
     monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
-    monkeypatch.setattr(bfloat16, 'bfloat16_units', list)
+    monkeypatch.setattr(machine, 'bfloat16_units', list)
     with pytest.raises(ValueError, match='a CPU with units for bfloat16'):
         train.use_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
 
 
 def test_options_of_the_gpu_s_wrapper_are_left_out(monkeypatch):
     monkeypatch.setattr('mmengine.device.get_device', lambda: 'cpu')
-    monkeypatch.setattr(bfloat16, 'bfloat16_units', lambda: ['amx_bf16'])
+    monkeypatch.setattr(machine, 'bfloat16_units', lambda: ['amx_bf16'])
     cfg = Config(dict(optim_wrapper=dict(type='AmpOptimWrapper', loss_scale='dynamic')))
     train.use_amp(cfg)
     assert cfg.optim_wrapper == dict(type='mlrfnet_mm.BFloat16OptimWrapper')
