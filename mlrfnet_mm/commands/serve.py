@@ -114,7 +114,6 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None
     given = [f'--{key}' for key in ('config', 'device') if getattr(args, key)]
     if given and is_bundle(args.model):
         raise ValueError(f'{", ".join(given)}: of a checkpoint, and {args.model} is a bundle')
-    say_nothing_of_files()
     inferencer = load_inferencer(args, args.model, is_bundle(args.model))
     limits = Limits(args.megabytes, args.files, args.seconds)
     app = make_app(inferencer, Settings(args.token, args.queue, limits))
@@ -126,6 +125,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None
             app, log_level='error', access_log=False, server_header=False, ws='none',
             limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=10,
         )  # fmt: skip
+        say_nothing_of_files()
         try:
             uvicorn.Server(config).run(sockets=[open_socket])
         except KeyboardInterrupt:  # how a server is stopped

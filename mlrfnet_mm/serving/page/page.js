@@ -200,6 +200,7 @@ $('token-form').onsubmit = event => {
   event.preventDefault();
   token = $('token').value;
   $('token').value = '';
+  say('Asking …');
   tried(start);
 };
 addEventListener('dragover', event => { event.preventDefault(); $('drop').classList.add('over'); });
