@@ -70,28 +70,13 @@ def phantom(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def bundle(phantom, tmp_path_factory):
-    """A small network for ONNX Runtime, with calibration and thresholds."""
-    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+def bundle(tmp_path_factory):
+    """A network of one layer for ONNX Runtime, with calibration and thresholds; torch-free."""
+    for package in ('onnx', 'onnxruntime'):
         pytest.importorskip(package)
-    import numpy as np
-    from builders import small_checkpoint
+    from bundles import small_bundle
 
-    from mlrfnet_mm.evaluation import Calibration, Thresholds
-    from mlrfnet_mm.inference.export.images import parity_images
-    from mlrfnet_mm.inference.export.write import write_bundle
-    from mlrfnet_mm.inference.loaded_model import load_model
-
-    loaded = load_model(small_checkpoint(tmp_path_factory.mktemp('model'), phantom))
-    ones = np.ones(len(loaded.classes))
-    origin = ('phantom val', loaded.stamp['sha256'], 'image')
-    Calibration(loaded.classes, 'platt', 2 * ones, ones, *origin).save(loaded.path.parent)
-    limits = 0.8 * ones
-    limits[3] = np.nan  # no decision on it
-    Thresholds(loaded.classes, 'youden', limits, 'calibrated', *origin).save(loaded.path.parent)
-    folder = tmp_path_factory.mktemp('bundle') / 'onnx'
-    write_bundle(loaded, parity_images(loaded, 'val', 8), folder, 'onnx', 'fp32')
-    return folder
+    return small_bundle(tmp_path_factory.mktemp('bundle'))
 
 
 @pytest.fixture(scope='session')

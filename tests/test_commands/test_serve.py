@@ -32,6 +32,7 @@ def started(*words, **variables):
     )
     line = server.stdout.readline()
     assert line.startswith('page        http://'), server.communicate(timeout=10)
+    assert server.stdout.readline() == 'Research use, not for diagnosis.\n'
     return server, line.split()[1]
 
 
@@ -53,7 +54,7 @@ def test_without_torch_and_nothing_in_the_log(bundle, tmp_path):
         server.send_signal(signal.SIGINT)
         said = server.communicate(timeout=20)
     assert server.returncode == 0
-    assert said == ('Research use, not for diagnosis.\nstopped\n', '')
+    assert said == ('stopped\n', '')
 
 
 def test_the_token_of_the_environment(bundle):

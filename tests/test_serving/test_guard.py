@@ -2,12 +2,14 @@
 
 import json
 
+import cv2
 import pytest
 
 pytest.importorskip('fastapi')
 from servers import FORM, form
 from starlette.testclient import TestClient
 
+from mlrfnet_mm.datasets.phantom import render
 from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
 from mlrfnet_mm.serving import uploads
 from mlrfnet_mm.serving.app import Settings, make_app
@@ -37,8 +39,8 @@ def locked(inferencer):
 
 
 @pytest.fixture
-def png(phantom):
-    return next((phantom / 'images').glob('*.png')).read_bytes()
+def png():
+    return cv2.imencode('.png', render(0, 1, 0, 64).image)[1].tobytes()
 
 
 @pytest.mark.parametrize('path', [*OPEN, '/model', '/metrics', '/nowhere', '/predict'])

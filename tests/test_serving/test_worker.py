@@ -8,12 +8,14 @@ import tempfile
 import threading
 import time
 
+import cv2
 import pytest
 
 pytest.importorskip('fastapi')
 import httpx2
 from servers import form, head_of, running
 
+from mlrfnet_mm.datasets.phantom import render
 from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
 from mlrfnet_mm.serving import uploads
 from mlrfnet_mm.serving.app import Settings, make_app
@@ -26,8 +28,8 @@ def inferencer(bundle):
 
 
 @pytest.fixture
-def png(phantom):
-    return next((phantom / 'images').glob('*.png')).read_bytes()
+def png():
+    return cv2.imencode('.png', render(0, 1, 0, 64).image)[1].tobytes()
 
 
 def post(port, png):
