@@ -20,7 +20,7 @@ from mlrfnet_mm.serving import schema
 from mlrfnet_mm.serving.answers import Answers
 from mlrfnet_mm.serving.guard import Guard, refuse
 from mlrfnet_mm.serving.metrics import Metrics
-from mlrfnet_mm.serving.uploads import Limits, Refused, drain, read_files
+from mlrfnet_mm.serving.uploads import Limits, Refused, read_files
 from mlrfnet_mm.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -131,9 +131,7 @@ def _add_prediction(
         try:
             with worker.place():
                 return await worker.run(partial(work, await received(request, most)))
-        except Refused as error:
-            if error.status == 429:
-                await drain(request, limits)
+        except Refused:
             raise
         except Exception as error:  # a fault of the server; what it says may quote the image
             where = extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,7 @@
-"""Files as they are sent: in memory alone, and within limits."""
+"""Files as they are sent: in memory alone, and within limits.
+
+What a refused sender still sends is read and forgotten by uvicorn, so that it hears why.
+"""
 
 import asyncio
 import re
@@ -15,7 +18,6 @@ MEGABYTE = 1_000_000
 GRACE = 5.0  # seconds after which a sender is held to RATE
 RATE = 50_000  # bytes per second: a file of 10 MB takes 200 s
 LONGEST_NAME = 100  # characters of a file's name that come back
-DRAIN = 5.0  # seconds that a refused sender is listened to, so that it hears why
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,10 @@ async def read_files(request: Request, limits: Limits) -> list[FileBytes]:
     """
     kind = request.headers.get('content-type', '')
     if not kind.lower().startswith('multipart/form-data'):
-        await drain(request, limits)
         raise Refused(415, 'send a form, multipart/form-data, with the X-rays as files')
     stream = body(request, limits)
+    parser = InMemory(request.headers, stream, max_files=limits.files, max_fields=0)
     try:
-        parser = InMemory(request.headers, stream, max_files=limits.files, max_fields=0)
         form = await parser.parse()
     except Refused:
         raise
@@ -73,8 +74,6 @@ async def read_files(request: Request, limits: Limits) -> list[FileBytes]:
         raise Refused(400, 'the sender hung up') from None
     except Exception as error:  # of any kind: a form with a fault on purpose
         many = str(error).startswith('Too many files')
-        async for _ in stream:  # most clients listen only when they have sent all
-            pass
         what = 'not a form of files as multipart/form-data is to be'
         if many:
             what = f'more than {limits.files} files; send them in several requests'
@@ -124,15 +123,6 @@ async def body(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
         if got > most:
             raise large
         yield part
-
-
-async def drain(request: Request, limits: Limits) -> None:
-    """Listen to a sender that is to be refused, within limits and without keeping anything."""
-    try:
-        async for _ in body(request, Limits(limits.megabytes, seconds=DRAIN)):
-            pass
-    except (Refused, ClientDisconnect):  # what is said is why it was refused in the first place
-        pass
 
 
 def short_name(name: str | None) -> str:
