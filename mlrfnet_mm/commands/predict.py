@@ -22,6 +22,7 @@ from mlrfnet_mm.commands.options import add, at_least, new_parser
 
 if TYPE_CHECKING:
     from mlrfnet_mm.reports.predictions.writing.options import Inferencer, Options, Outcome
+    from mlrfnet_mm.xrays.files import Limits
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -114,16 +115,16 @@ def true_findings(path: str) -> dict[str, list[str]]:
 
 def make_inferencer(args: argparse.Namespace, device: str | None = None) -> Inferencer:
     """The model or bundle, as the command line has it, but for the device if one is given."""
-    return load_inferencer(args, args.model or args.checkpoint, bool(args.model), device)
-
-
-def load_inferencer(
-    args: argparse.Namespace, model: str, bundle: bool, device: str | None = None
-) -> Inferencer:
-    """A bundle, or a checkpoint with the options of the command line that are for one."""
     from mlrfnet_mm.xrays.files import Limits
 
     limits = Limits(args.least_side, args.most_aspect)
+    return load_inferencer(args, args.model or args.checkpoint, bool(args.model), limits, device)
+
+
+def load_inferencer(
+    args: argparse.Namespace, model: str, bundle: bool, limits: Limits, device: str | None = None
+) -> Inferencer:
+    """A bundle, or a checkpoint with the options of the command line that are for one."""
     if bundle:
         from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
 

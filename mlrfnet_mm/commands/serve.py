@@ -59,6 +59,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         '--seconds', type=at_least(1), default=60, metavar='N',
         help='longest time to send a request in (default: 60)',
     )  # fmt: skip
+    parser.add_argument(
+        '--megapixels', type=at_least(1), default=40, metavar='N',
+        help='most pixels of an image, in millions, by its header, before it is decoded '
+        '(default: 40)',
+    )  # fmt: skip
     add(parser, '--least-side')
     add(parser, '--most-aspect')
     add(parser, '--device', '<a GPU if there is one>')
@@ -110,11 +115,13 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None
     from mlrfnet_mm.inference.bundle.bundle import is_bundle
     from mlrfnet_mm.serving.app import Settings, make_app
     from mlrfnet_mm.serving.uploads import Limits
+    from mlrfnet_mm.xrays.files import Limits as ImageLimits
 
     given = [f'--{key}' for key in ('config', 'device') if getattr(args, key)]
     if given and is_bundle(args.model):
         raise ValueError(f'{", ".join(given)}: of a checkpoint, and {args.model} is a bundle')
-    inferencer = load_inferencer(args, args.model, is_bundle(args.model))
+    taken = ImageLimits(args.least_side, args.most_aspect, args.megapixels)
+    inferencer = load_inferencer(args, args.model, is_bundle(args.model), taken)
     limits = Limits(args.megabytes, args.files, args.seconds)
     app = make_app(inferencer, Settings(args.token, args.queue, limits))
     with listen(args.host, args.port) as open_socket:

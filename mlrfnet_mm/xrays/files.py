@@ -8,6 +8,7 @@ import numpy as np
 
 from mlrfnet_mm.xrays.dicom import is_dicom, read_dicom
 from mlrfnet_mm.xrays.gray import read_gray
+from mlrfnet_mm.xrays.image_header import MEGAPIXELS
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.dcm', '.dicom'}
 LIST = '.txt'  # suffix of a list of files
@@ -56,10 +57,12 @@ class Limits:
     Attributes:
         least_side: pixels of the shorter side.
         most_aspect: longer by shorter side.
+        megapixels: at most, by the header, before anything is decoded.
     """
 
     least_side: int = 64
     most_aspect: float = 3.0
+    megapixels: float = MEGAPIXELS
 
     def check(self, height: int, width: int) -> None:
         """Refuse other sizes.
@@ -99,14 +102,14 @@ def read_xray(
         ValueError: see :func:`read_gray`, :func:`read_dicom` and :class:`Limits`; an array that is
             not uint8 (H, W).
     """
-    xray = _read(source, bits)
+    xray = _read(source, bits, limits.megapixels)
     limits.check(*xray.pixels.shape)
     if xray.pixels.min() == xray.pixels.max():
         return replace(xray, notes=(*xray.notes, ONE_LEVEL))
     return xray
 
 
-def _read(source: str | Path | FileBytes | np.ndarray, bits: int | None) -> Xray:
+def _read(source: str | Path | FileBytes | np.ndarray, bits: int | None, megapixels: float) -> Xray:
     if isinstance(source, np.ndarray):
         if source.ndim != 2 or source.dtype != np.uint8:
             raise ValueError(f'an array must be uint8 (H, W), got {source.dtype} {source.shape}')
@@ -119,12 +122,12 @@ def _read(source: str | Path | FileBytes | np.ndarray, bits: int | None) -> Xray
         with Path(source).open('rb') as file:
             head = file.read(132)
     if is_dicom(head, name):
-        dicom = read_dicom(content)
+        dicom = read_dicom(content, megapixels)
         study = dicom.study or name
         return Xray(
             dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient, bool(dicom.study)
         )
-    return Xray(read_gray(content, bits=bits), None, name, (), {})
+    return Xray(read_gray(content, bits=bits, megapixels=megapixels), None, name, (), {})
 
 
 def list_files(

@@ -12,6 +12,7 @@ from dicom_files import write_dicom
 
 pytest.importorskip('fastapi')
 pytest.importorskip('pydicom')
+import pydicom
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -19,6 +20,7 @@ from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
 from mlrfnet_mm.serving.app import Settings, make_app
 from mlrfnet_mm.serving.schema import Answer, Error
 from mlrfnet_mm.serving.uploads import Limits
+from mlrfnet_mm.xrays.files import Limits as ImageLimits
 
 COUNT = 200
 GROWTH = 40e6  # bytes, from the 50th upload to the last
@@ -33,7 +35,7 @@ def gray(rng, side=96):
     return rng.integers(0, 4096, (side, side), np.uint16)
 
 
-def file_of(rng, kind, picture):
+def file_of(kind, picture):
     out = BytesIO()
     picture.save(out, kind)
     return out.getvalue()
@@ -84,7 +86,7 @@ def valid(rng):
     kind = str(rng.choice(['PNG', 'JPEG', 'TIFF', 'dicom']))
     if kind == 'dicom':
         return dicom(rng)
-    return file_of(rng, kind, Image.fromarray((gray(rng) // 16).astype(np.uint8)))
+    return file_of(kind, Image.fromarray((gray(rng) // 16).astype(np.uint8)))
 
 
 def truncated(rng):
@@ -176,3 +178,40 @@ def test_a_bomb_is_refused_before_it_is_decoded(bundle, maker):
         answer = client.post('/predict', files=[('files', ('x', data))])
     error = answer.json()['predictions'][0]['error']
     assert ('the file claims' if maker is not deflated_bomb else 'inflates to more than') in error
+
+
+def compressed(kind):
+    """A DICOM file of 300 x 200 pixels whose header claims fewer than its compressed frame."""
+    out = BytesIO()
+    pixels = np.arange(60_000, dtype=np.uint16).reshape(200, 300) % 4096
+    write_dicom(out, pixels, compress=kind)
+    ds = pydicom.dcmread(BytesIO(out.getvalue()))
+    ds.Rows, ds.Columns = 80, 80
+    out = BytesIO()
+    ds.save_as(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    'kind', ['PNG', 'JPEG', 'TIFF', 'DICOM', 'JPEGLSLossless', 'JPEG2000Lossless']
+)
+def test_the_limit_of_pixels_is_that_of_the_server(bundle, kind):
+    if kind == 'JPEGLSLossless':
+        pytest.importorskip('jpeg_ls')
+    out = BytesIO()
+    if kind == 'DICOM':
+        write_dicom(out, np.arange(60_000, dtype=np.uint16).reshape(200, 300) % 4096)
+        data = out.getvalue()
+    elif kind.startswith('JPEG') and kind != 'JPEG':
+        data = compressed(kind)
+    else:
+        pixels = (np.arange(60_000) % 256).astype(np.uint8).reshape(200, 300)
+        data = file_of(kind, Image.fromarray(pixels))
+    for megapixels, refused in ((0.05, True), (0.06, False)):
+        inferencer = BundleInferencer(bundle, limits=ImageLimits(megapixels=megapixels))
+        app = make_app(inferencer, Settings())
+        with TestClient(app, base_url='http://localhost') as client:
+            answer = client.post('/predict', files=[('files', ('x', data))])
+        error = answer.json()['predictions'][0].get('error', '')
+        claim = f'the file claims 300 × 200 pixels, more than {megapixels:g} megapixels'
+        assert error.startswith(claim) == refused, error
