@@ -36,7 +36,14 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mlrfnet_mm', 'mlrfnet_mm.*']),
-    package_data={'mlrfnet_mm': ['py.typed', '**/*.pyi', 'reports/run_page/card/data/*.yaml']},
+    package_data={
+        'mlrfnet_mm': [
+            'py.typed',
+            '**/*.pyi',
+            'reports/run_page/card/data/*.yaml',
+            'serving/page/*',
+        ]
+    },
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['mlrfnet = mlrfnet_mm.commands:main']},
     python_requires='>=3.10',
@@ -82,13 +89,16 @@ setup(
         'int8': ['nncf>=2.13', 'openvino>=2024.4'],
         'parquet': ['pyarrow'],  # tables of one's own in Parquet
         'ray': ['ray>=2.60'],  # predict and ablate on several machines
+        'serve': ['fastapi>=0.115', 'uvicorn>=0.30', 'python-multipart', 'prometheus-client'],
         'tensorboard': ['tensorboard'],  # where a training is logged as well, by one config line
         'mlflow': ['mlflow'],
         'wandb': ['wandb'],
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[audit,cam,dicom,docs,int8,lite0,lite1,lite2,onnx,openvino,parquet]',
+            'mlrfnet-mm[audit,cam,dicom,docs,int8,lite0,lite1,lite2,onnx,openvino,parquet,serve]',
+            'httpx2',  # the tests ask the server by it
+            'playwright',  # drives a Chromium, where there is one
             'pyjpegls',  # writes JPEG-LS for the tests
             'pytest',
             'pytest-xdist',

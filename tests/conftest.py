@@ -70,6 +70,16 @@ def phantom(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def bundle(tmp_path_factory):
+    """A network of one layer for ONNX Runtime, with calibration and thresholds; torch-free."""
+    for package in ('onnx', 'onnxruntime'):
+        pytest.importorskip(package)
+    from bundles import small_bundle
+
+    return small_bundle(tmp_path_factory.mktemp('bundle'))
+
+
+@pytest.fixture(scope='session')
 def run():
     """Run a command of the project as a user does; returns the finished process."""
 

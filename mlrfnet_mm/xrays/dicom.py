@@ -64,11 +64,12 @@ def is_dicom(data: bytes, name: str = '') -> bool:
     return data[128:132] == b'DICM' or name.lower().endswith(SUFFIXES)
 
 
-def read_dicom(source: str | Path | bytes) -> DicomXray:
+def read_dicom(source: str | Path | bytes, megapixels: float = MEGAPIXELS) -> DicomXray:
     """Read a single-frame image.
 
     Args:
         source: path, or the file's bytes.
+        megapixels: at most, by its header and that of a compressed frame.
 
     Raises:
         ImportError: ``pydicom`` is not installed, or nothing that decodes the file's compression.
@@ -93,7 +94,7 @@ def read_dicom(source: str | Path | bytes) -> DicomXray:
     if 'SOPClassUID' not in ds and not has_preamble:
         raise ValueError(NO_DICOM)
     try:
-        return _read(ds)
+        return _read(ds, megapixels)
     except (ValueError, ImportError):
         raise
     except Exception as error:  # a value of another kind than its tag asks for
@@ -141,8 +142,8 @@ def damaged(what: str, error: BaseException) -> ValueError:
     return ValueError(f'{what}: {type(error).__name__}: {error}; get the file again')
 
 
-def _read(ds: 'Dataset') -> DicomXray:
-    _check_image(ds)
+def _read(ds: 'Dataset', megapixels: float) -> DicomXray:
+    _check_image(ds, megapixels)
     notes: list[str] = []
     if ds.get('Modality', '') not in PROJECTION:
         notes.append(f'modality {ds.get("Modality") or "not given"}, not {" or ".join(PROJECTION)}')
@@ -150,7 +151,7 @@ def _read(ds: 'Dataset') -> DicomXray:
     if view and view not in FRONTAL:
         notes.append(f'view position {view}, not {" or ".join(FRONTAL)}')
     return DicomXray(
-        pixels=_gray(ds, _decode(ds), notes),
+        pixels=_gray(ds, _decode(ds, megapixels), notes),
         spacing=_spacing(ds, notes),
         study=str(ds.get('StudyInstanceUID') or ''),
         notes=tuple(notes),
@@ -158,14 +159,14 @@ def _read(ds: 'Dataset') -> DicomXray:
     )
 
 
-def _check_image(ds: 'Dataset') -> None:
+def _check_image(ds: 'Dataset', megapixels: float) -> None:
     kind = getattr(ds.get('SOPClassUID'), 'name', None) or 'DICOM object without a SOP class'
     if 'PixelData' not in ds:
         raise ValueError(f'{kind}: no pixel data, so no image; leave the file out')
     frames = int(ds.get('NumberOfFrames') or 1)
     if frames != 1:
         raise ValueError(f'{kind}: {frames} frames; a chest X-ray has one, so take a single one')
-    check_size(int(ds.get('Columns') or 0), int(ds.get('Rows') or 0))
+    check_size(int(ds.get('Columns') or 0), int(ds.get('Rows') or 0), megapixels)
     photometric = ds.get('PhotometricInterpretation', 'none')
     color = ds.get('SamplesPerPixel', 1) == 3 and ds.get('BitsAllocated') == 8
     if photometric not in GRAY and not color:
@@ -175,13 +176,13 @@ def _check_image(ds: 'Dataset') -> None:
         )
 
 
-def _decode(ds: 'Dataset') -> np.ndarray:
+def _decode(ds: 'Dataset', megapixels: float) -> np.ndarray:
     from pydicom.pixels import get_decoder, pixel_array
 
     uid = ds.file_meta.get('TransferSyntaxUID')
     syntax = getattr(uid, 'name', 'unknown transfer syntax')
     if uid is not None and uid.is_compressed and uid.is_encapsulated:
-        _check_frame(ds, syntax)
+        _check_frame(ds, syntax, megapixels)
     try:
         if uid is not None and not get_decoder(uid).is_available:
             raise ImportError(f"{syntax} needs a decoder: pip install 'mlrfnet-mm[dicom]'")
@@ -192,7 +193,7 @@ def _decode(ds: 'Dataset') -> np.ndarray:
         raise damaged(f'{syntax}: the pixels do not decode', error) from error
 
 
-def _check_frame(ds: 'Dataset', syntax: str) -> None:
+def _check_frame(ds: 'Dataset', syntax: str, megapixels: float) -> None:
     """Refuse a JPEG or JPEG 2000 frame that claims a size of its own, as a decoder believes it."""
     from pydicom.encaps import get_frame
 
@@ -201,12 +202,12 @@ def _check_frame(ds: 'Dataset', syntax: str) -> None:
     except Exception as error:
         raise damaged(f'{syntax}: the pixels do not decode', error) from error
     if frame.startswith((b'\xff\x4f\xff', b'\0\0\0\x0cjP  ')):  # JPEG 2000
-        check_header(frame)
+        check_header(frame, megapixels)
     place = 2
     while frame.startswith(b'\xff\xd8') and frame[place : place + 1] == b'\xff':
         if frame[place + 1] in FRAME_HEADERS:
             height, width = struct.unpack('>HH', frame[place + 5 : place + 9])
-            check_size(width, height)
+            check_size(width, height, megapixels)
             break
         place += 2 + int.from_bytes(frame[place + 2 : place + 4], 'big')
 

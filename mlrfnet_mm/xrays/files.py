@@ -8,11 +8,25 @@ import numpy as np
 
 from mlrfnet_mm.xrays.dicom import is_dicom, read_dicom
 from mlrfnet_mm.xrays.gray import read_gray
+from mlrfnet_mm.xrays.image_header import MEGAPIXELS
 
 SUFFIXES = {'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.dcm', '.dicom'}
 LIST = '.txt'  # suffix of a list of files
 
 ONE_LEVEL = 'one gray level throughout: a wrong window, or not an X-ray; the scores mean nothing'
+
+
+@dataclass(frozen=True)
+class FileBytes:
+    """A file that lies on no disk.
+
+    Attributes:
+        name: as whoever sent it calls it; only results say it, never a log.
+        data: its content.
+    """
+
+    name: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -43,10 +57,12 @@ class Limits:
     Attributes:
         least_side: pixels of the shorter side.
         most_aspect: longer by shorter side.
+        megapixels: at most, by the header, before anything is decoded.
     """
 
     least_side: int = 64
     most_aspect: float = 3.0
+    megapixels: float = MEGAPIXELS
 
     def check(self, height: int, width: int) -> None:
         """Refuse other sizes.
@@ -71,12 +87,12 @@ LIMITS = Limits()
 
 
 def read_xray(
-    source: str | Path | np.ndarray, limits: Limits = LIMITS, bits: int | None = None
+    source: str | Path | FileBytes | np.ndarray, limits: Limits = LIMITS, bits: int | None = None
 ) -> Xray:
     """Read a file, whose content and not whose suffix decides; or take a gray array.
 
     Args:
-        source: file, or uint8 (H, W).
+        source: file, its path or itself; or uint8 (H, W).
         limits: sizes that are taken.
         bits: of files of 16 bits, see :func:`read_gray`.
 
@@ -86,28 +102,32 @@ def read_xray(
         ValueError: see :func:`read_gray`, :func:`read_dicom` and :class:`Limits`; an array that is
             not uint8 (H, W).
     """
-    xray = _read(source, bits)
+    xray = _read(source, bits, limits.megapixels)
     limits.check(*xray.pixels.shape)
     if xray.pixels.min() == xray.pixels.max():
         return replace(xray, notes=(*xray.notes, ONE_LEVEL))
     return xray
 
 
-def _read(source: str | Path | np.ndarray, bits: int | None) -> Xray:
+def _read(source: str | Path | FileBytes | np.ndarray, bits: int | None, megapixels: float) -> Xray:
     if isinstance(source, np.ndarray):
         if source.ndim != 2 or source.dtype != np.uint8:
             raise ValueError(f'an array must be uint8 (H, W), got {source.dtype} {source.shape}')
         return Xray(source, None, f'array {id(source)}', (), {})
-    path = Path(source)
-    with path.open('rb') as file:
-        head = file.read(132)
-    if is_dicom(head, path.name):
-        dicom = read_dicom(path)
-        study = dicom.study or str(path)
+    if isinstance(source, FileBytes):
+        content: Path | bytes = source.data
+        name, head = source.name, source.data[:132]
+    else:
+        content, name = Path(source), str(source)
+        with Path(source).open('rb') as file:
+            head = file.read(132)
+    if is_dicom(head, name):
+        dicom = read_dicom(content, megapixels)
+        study = dicom.study or name
         return Xray(
             dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient, bool(dicom.study)
         )
-    return Xray(read_gray(path, bits=bits), None, str(path), (), {})
+    return Xray(read_gray(content, bits=bits, megapixels=megapixels), None, name, (), {})
 
 
 def list_files(

@@ -13,7 +13,15 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mlrfnet_mm.xrays.dicom import is_dicom, read_dicom
-from mlrfnet_mm.xrays.image_header import JPEG, PNG, TIFF, check_header, check_jpeg, decode_jpeg
+from mlrfnet_mm.xrays.image_header import (
+    JPEG,
+    MEGAPIXELS,
+    PNG,
+    TIFF,
+    check_header,
+    check_jpeg,
+    decode_jpeg,
+)
 
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tag and value of TIFF 6.0
 ENDS = {PNG: b'IEND', JPEG: b'\xff\xd9'}
@@ -43,6 +51,7 @@ def read_gray(
     name: str | None = None,
     backend_args: dict | None = None,
     bits: int | None = None,
+    megapixels: float = MEGAPIXELS,
 ) -> np.ndarray:
     """Read an image file as gray, uint8 of shape ``(H, W)``: training and prediction alike.
 
@@ -67,11 +76,12 @@ def read_gray(
         name: what to call the file in warnings; the path by default.
         backend_args: see mmengine's ``fileio.get``; local paths need none.
         bits: stored bits of files of 16 bits, 8 to 16; None: those of the greatest value.
+        megapixels: at most, by the header, before anything is decoded.
 
     Raises:
         ValueError: an empty or truncated file, damaged data (also what the JPEG decoder only warns
-            of), no image, several pictures or pages, more than 100 megapixels (by the header,
-            before anything is decoded), pixels of another type or above ``bits``.
+            of), no image, several pictures or pages, more than ``megapixels``, pixels of another
+            type or above ``bits``.
         OSError: the file cannot be read.
         ImportError: a DICOM file without the extra ``dicom``.
     """
@@ -80,13 +90,13 @@ def read_gray(
     else:
         data, name = _read(os.fspath(source), backend_args), name or os.fspath(source)
     if data and is_dicom(data, name):
-        dicom = read_dicom(data)
+        dicom = read_dicom(data, megapixels)
         for note in dicom.notes:
             _say(note, name, 'read as it is')
         return dicom.pixels
     if not data or _is_cut(data):  # some versions of OpenCV fill up a cut image with black
         raise ValueError(_fault(data))
-    check_header(data)
+    check_header(data, megapixels)
     if data.startswith(JPEG) and check_jpeg(data):
         img, plain = decode_jpeg(data)[..., 0], True
     else:

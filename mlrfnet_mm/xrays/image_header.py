@@ -12,39 +12,42 @@ MEGAPIXELS = 100.0  # the largest detectors have 20; a file of a few bytes can c
 ANIMATED = ('GIF', 'WEBP', 'AVIF')
 
 
-def check_size(width: int, height: int) -> None:
-    """Refuse an image of more than ``MEGAPIXELS``.
+def check_size(width: int, height: int, megapixels: float = MEGAPIXELS) -> None:
+    """Refuse an image of more than so many.
 
     Raises:
         ValueError: with the size claimed and the limit.
     """
-    if width * height > MEGAPIXELS * 1e6:
+    if width * height > megapixels * 1e6:
         raise ValueError(
-            f'the file claims {width:,} × {height:,} pixels, more than {MEGAPIXELS:g} megapixels: '
+            f'the file claims {width:,} × {height:,} pixels, more than {megapixels:g} megapixels: '
             'not decoded; get the file again, or make the image smaller'
         )
 
 
-def check_header(data: bytes) -> None:
+def check_header(data: bytes, megapixels: float = MEGAPIXELS) -> None:
     """Refuse a file that claims too many pixels, holds several pictures, or is not an image.
 
     Args:
         data: the whole file. TIFF of kinds that Pillow does not know is left to the decoder.
+        megapixels: at most, as the file claims them.
 
     Raises:
         ValueError: such a file. Its content is not quoted: it may be a private one.
     """
     if data.startswith(PNG):
         if len(data) >= 24:
-            check_size(*struct.unpack('>II', data[16:24]))
+            width, height = struct.unpack('>II', data[16:24])
+            check_size(width, height, megapixels)
         first = data.find(b'IDAT')
         if data.find(b'acTL', 0, None if first < 0 else first) >= 0:
             raise ValueError('an animated PNG holds several pictures; give a single one')
     elif data.startswith(JPEG):
-        check_size(*reversed(_jpeg_header(data)[:2]))
+        height, width, _ = _jpeg_header(data)
+        check_size(width, height, megapixels)
     else:
         size, animated = _pillow_header(data)
-        check_size(*size)
+        check_size(*size, megapixels)
         if animated:
             raise ValueError(f'an animated {animated} holds several pictures; give a single one')
 

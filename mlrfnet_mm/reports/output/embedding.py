@@ -1,7 +1,7 @@
 """Pictures inside a page, at a size that a page can be sent at."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +12,9 @@ QUALITY = 85  # of WebP: lines and letters stay clean
 STEP = 0.8
 
 
-def data_uris(paths: Sequence[Path], most: int = MOST) -> dict[Path, str]:
+def data_uris(
+    paths: Sequence[Path], held: Mapping[Path, bytes] | None = None, most: int = MOST
+) -> dict[Path, str]:
     """Pictures as addresses that hold them, so that the page needs no other file.
 
     A picture stays as it is where all fit; else the larger ones are made smaller, WebP first, then
@@ -20,25 +22,28 @@ def data_uris(paths: Sequence[Path], most: int = MOST) -> dict[Path, str]:
 
     Args:
         paths: PNG files.
+        held: content of those that lie on no disk.
         most: bytes of all.
     """
-    sizes = {path: path.stat().st_size for path in paths}
+    held = held or {}
+    sizes = {path: len(held[path]) if path in held else path.stat().st_size for path in paths}
     uris, left = {}, most
     for i, path in enumerate(sorted(sizes, key=sizes.__getitem__)):
         share = left // (len(sizes) - i)  # what smaller ones leave goes to the larger ones
-        kind, data = ('png', path.read_bytes()) if sizes[path] <= share else shrunk(path, share)
+        data = held[path] if path in held else path.read_bytes()
+        kind, data = ('png', data) if sizes[path] <= share else shrunk(path.name, data, share)
         left -= len(data)
         uris[path] = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
     return uris
 
 
-def shrunk(path: Path, most: int) -> tuple[str, bytes]:
+def shrunk(name: str, data: bytes, most: int) -> tuple[str, bytes]:
     """A picture as WebP of at most so many bytes: its kind and itself.
 
     Raises:
         ValueError: not even a picture of a few pixels is that small.
     """
-    with Image.open(path) as file:
+    with Image.open(BytesIO(data)) as file:
         picture = file.convert('RGB')
     width, height = picture.size
     while min(width, height) >= 8:
@@ -49,4 +54,4 @@ def shrunk(path: Path, most: int) -> tuple[str, bytes]:
         if out.tell() <= most:
             return 'webp', out.getvalue()
         width, height = int(width * STEP), int(height * STEP)
-    raise ValueError(f'{path} does not fit into {most} bytes')
+    raise ValueError(f'{name} does not fit into {most} bytes')

@@ -22,10 +22,17 @@ class Absent:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG and what it shows, for those who do not see it."""
+    """A PNG and what it shows, for those who do not see it.
+
+    Attributes:
+        path: of the file; its name alone where ``data`` holds it.
+        caption: what it shows.
+        data: the file's bytes, where it lies on no disk.
+    """
 
     path: Path
     caption: str
+    data: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ def html_page(title: str, sections: Sequence[Section]) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE)
     blocks = [block for section in sections for block in section.blocks]
-    pictures = data_uris([block.path for block in blocks if isinstance(block, Picture)])
+    shown = [block for block in blocks if isinstance(block, Picture)]
+    held = {block.path: block.data for block in shown if block.data is not None}
+    pictures = data_uris([block.path for block in shown], held)
     return template.render(title=title, notice=NOTICE, sections=sections, pictures=pictures)
 
 
