@@ -49,6 +49,11 @@ SHARED: dict[str, dict[str, Any]] = {
         help='checkpoint file, or the folder of a training: its best, else its latest',
     ),
     '--config': dict(metavar='CONFIG', help='config of the model'),
+    '--model': dict(
+        metavar='MODEL',
+        help='folder that mlrfnet export wrote, for predict in place of CHECKPOINT; serve takes a '
+        'checkpoint, too',
+    ),
     'work_dir': dict(metavar='WORK_DIR', help='folder of a training'),
     'npz': dict(metavar='NPZ', help='predictions, what mlrfnet test --out wrote'),
     '--val': dict(
@@ -137,6 +142,18 @@ SHARED: dict[str, dict[str, Any]] = {
         'column image and one for each finding',
     ),
     '--size': dict(type=at_least(1), metavar='PIXELS', help='side of the images'),
+    '--least-side': dict(
+        type=at_least(1),
+        default=64,
+        metavar='PIXELS',
+        help='least shorter side of an image that is read',
+    ),
+    '--most-aspect': dict(
+        type=float,
+        default=3,
+        metavar='RATIO',
+        help='greatest ratio of longer to shorter side of an image that is read',
+    ),
     '--workers': dict(type=at_least(1), metavar='N', help='processes that work side by side'),
 }
 

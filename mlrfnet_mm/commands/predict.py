@@ -35,9 +35,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         'per line; before them, without --model, the checkpoint: a file, or the folder of a '
         'training',
     )
-    parser.add_argument(
-        '--model', metavar='BUNDLE', help='folder that mlrfnet export wrote, in place of CHECKPOINT'
-    )
+    add(parser, '--model')
     add(parser, '--config', "<the checkpoint's own, read as data>")
     add(parser, '--site', '<where the checkpoint was validated>')
     add(parser, '--out-dir', 'predictions')
@@ -57,20 +55,8 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument('--report', action='store_true', help='write one HTML page per study')
     add(parser, '--with-patient')
     add(parser, '--batch-size')
-    parser.add_argument(
-        '--least-side',
-        type=at_least(1),
-        default=64,
-        metavar='PIXELS',
-        help='least shorter side of an image that is read (default: 64)',
-    )
-    parser.add_argument(
-        '--most-aspect',
-        type=float,
-        default=3,
-        metavar='RATIO',
-        help='greatest ratio of longer to shorter side of an image that is read (default: 3)',
-    )
+    add(parser, '--least-side')
+    add(parser, '--most-aspect')
     add(parser, '--device', '<a GPU if there is one>')
     add(parser, '--trust-checkpoint')
     several = parser.add_mutually_exclusive_group()
@@ -128,20 +114,27 @@ def true_findings(path: str) -> dict[str, list[str]]:
 
 def make_inferencer(args: argparse.Namespace, device: str | None = None) -> Inferencer:
     """The model or bundle, as the command line has it, but for the device if one is given."""
+    return load_inferencer(args, args.model or args.checkpoint, bool(args.model), device)
+
+
+def load_inferencer(
+    args: argparse.Namespace, model: str, bundle: bool, device: str | None = None
+) -> Inferencer:
+    """A bundle, or a checkpoint with the options of the command line that are for one."""
     from mlrfnet_mm.xrays.files import Limits
 
     limits = Limits(args.least_side, args.most_aspect)
-    if args.model:
+    if bundle:
         from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
 
-        return BundleInferencer(args.model, limits=limits, site=args.site or '')
+        return BundleInferencer(model, limits=limits, site=args.site or '')
     from mmengine.device import get_device
 
     from mlrfnet_mm.inference.inferencer import CXRInferencer
 
     return CXRInferencer(
         args.config,
-        args.checkpoint,
+        model,
         device or args.device or get_device(),
         trust=args.trust_checkpoint,
         limits=limits,

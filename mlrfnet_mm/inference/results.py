@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from mlrfnet_mm.inference.decisions import ranked
-from mlrfnet_mm.xrays.files import Xray
+from mlrfnet_mm.xrays.files import FileBytes, Xray
 
-Source = str | Path | np.ndarray
+Source = str | Path | FileBytes | np.ndarray
 Item = dict[str, Any]  # an input that was read: ``source``, and ``xray`` and ``data``, or ``error``
 
 
 def inputs_to_list(inputs: Any) -> list:
     """One input or several; folders are for :func:`~mlrfnet_mm.xrays.files.list_files`."""
-    return [inputs] if isinstance(inputs, str | Path | np.ndarray | dict) else list(inputs)
+    return [inputs] if isinstance(inputs, Source | dict) else list(inputs)
 
 
 def name_of(source: Source) -> str:
     """How an input is called in results."""
+    if isinstance(source, FileBytes):
+        return source.name
     return 'array' if isinstance(source, np.ndarray) else str(source)
 
 

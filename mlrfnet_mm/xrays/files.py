@@ -16,6 +16,19 @@ ONE_LEVEL = 'one gray level throughout: a wrong window, or not an X-ray; the sco
 
 
 @dataclass(frozen=True)
+class FileBytes:
+    """A file that lies on no disk.
+
+    Attributes:
+        name: as whoever sent it calls it; only results say it, never a log.
+        data: its content.
+    """
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Xray:
     """An X-ray to predict.
 
@@ -71,12 +84,12 @@ LIMITS = Limits()
 
 
 def read_xray(
-    source: str | Path | np.ndarray, limits: Limits = LIMITS, bits: int | None = None
+    source: str | Path | FileBytes | np.ndarray, limits: Limits = LIMITS, bits: int | None = None
 ) -> Xray:
     """Read a file, whose content and not whose suffix decides; or take a gray array.
 
     Args:
-        source: file, or uint8 (H, W).
+        source: file, its path or itself; or uint8 (H, W).
         limits: sizes that are taken.
         bits: of files of 16 bits, see :func:`read_gray`.
 
@@ -93,21 +106,25 @@ def read_xray(
     return xray
 
 
-def _read(source: str | Path | np.ndarray, bits: int | None) -> Xray:
+def _read(source: str | Path | FileBytes | np.ndarray, bits: int | None) -> Xray:
     if isinstance(source, np.ndarray):
         if source.ndim != 2 or source.dtype != np.uint8:
             raise ValueError(f'an array must be uint8 (H, W), got {source.dtype} {source.shape}')
         return Xray(source, None, f'array {id(source)}', (), {})
-    path = Path(source)
-    with path.open('rb') as file:
-        head = file.read(132)
-    if is_dicom(head, path.name):
-        dicom = read_dicom(path)
-        study = dicom.study or str(path)
+    if isinstance(source, FileBytes):
+        content: Path | bytes = source.data
+        name, head = source.name, source.data[:132]
+    else:
+        content, name = Path(source), str(source)
+        with Path(source).open('rb') as file:
+            head = file.read(132)
+    if is_dicom(head, name):
+        dicom = read_dicom(content)
+        study = dicom.study or name
         return Xray(
             dicom.pixels, dicom.spacing, study, dicom.notes, dicom.patient, bool(dicom.study)
         )
-    return Xray(read_gray(path, bits=bits), None, str(path), (), {})
+    return Xray(read_gray(content, bits=bits), None, name, (), {})
 
 
 def list_files(
