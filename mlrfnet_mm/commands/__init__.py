@@ -27,6 +27,7 @@ COMMANDS = {
     'report': 'one page about a training',
     'card': 'a model card from a training, with checklists',
     'predict': 'predict image files, with heat maps and reports',
+    'node': 'predict what comes into an archive, and send results back',
     'localise': 'score heat maps against boxes',
     'robustness': 'areas under curves on images made worse, at five strengths of nine kinds',
     'failures': 'the worst misses and false alarms of each finding, with heat maps',
