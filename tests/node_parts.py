@@ -35,10 +35,12 @@ class Model:
         calibration = thresholds = None
         if calibrated:  # Hernia: one label value in validation, so nothing is known
             known = np.array([1.0, np.nan, 1.0])
-            calibration = Calibration(FINDINGS, 'platt', 2 * known, -known, 'made up')
+            calibration = Calibration(FINDINGS, 'platt', 2 * known, 0 * known, 'made up')
             thresholds = Thresholds(FINDINGS, 'youden', 0.5 * known, 'calibrated', 'made up')
         self.decisions = Decisions(FINDINGS, calibration, thresholds)
-        self.stamp = dict(model=name, sha256='0123456789ab', **self.decisions.stamp(), notice=NOTICE)
+        self.stamp = dict(
+            model=name, sha256='0123456789ab', **self.decisions.stamp(), notice=NOTICE
+        )
         self.maps, self.calls = maps, 0
 
     def mapper(self):
@@ -74,7 +76,7 @@ def no_picture(*_):
 
 def make_xray(path, number=0, **tags):
     """A CR of its own study, with all that a hospital writes; bytes."""
-    pixels = np.random.default_rng(number).integers(0, 3000, (24, 20)).astype(np.uint16)
+    pixels = np.random.default_rng(number).integers(0, 3000, (64, 48)).astype(np.uint16)
     default = dict(
         SOPClassUID=CR, Modality='CR', SOPInstanceUID=f'1.2.826.0.1.9.{number}',
         StudyInstanceUID=f'1.2.826.0.1.8.{number}', SeriesInstanceUID=f'1.2.826.0.1.7.{number}',

@@ -172,9 +172,11 @@ class Sender:
         tls = (self._tls, to.host) if self._tls else None
         link = self._ae.associate(to.host, to.port, ae_title=to.title, tls_args=tls)
         if not link.is_established:
-            how = (
-                'rejects the association: see the titles' if link.is_rejected else 'is not reached'
-            )
+            how = 'is not reached'
+            if link.is_rejected:
+                how = 'rejects the association: see the titles'
+            elif link.rejected_contexts:
+                how = 'takes neither reports nor pictures: see what it is set to store'
             raise Unavailable(f'{name} {how}')
         try:
             answer = link.send_c_store(pydicom.dcmread(BytesIO(file)))

@@ -125,7 +125,7 @@ def subject(header: 'Dataset') -> 'Dataset':
     from pydicom.valuerep import DA, TM
 
     found = Dataset()
-    for key in ('SpecificCharacterSet', 'SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID',
+    for key in ('SOPClassUID', 'SOPInstanceUID', 'StudyInstanceUID',
                 'SeriesInstanceUID', 'Modality', 'Rows', 'Columns'):  # fmt: skip
         if key in header:
             found[key] = header[key]
@@ -144,10 +144,10 @@ def subject(header: 'Dataset') -> 'Dataset':
 
 def finish(result: 'Dataset', header: 'Dataset') -> bytes:
     """Put the header's patient and study into a result, as they are; a DICOM file."""
-    for key in STUDY_TAGS:
+    for key in ('SpecificCharacterSet', *STUDY_TAGS):
         if key in header:
             result[key] = header[key]
-        elif key not in result:
+        elif key not in result and key in STUDY_TAGS:
             setattr(result, key, '')
     stream = BytesIO()
     result.save_as(stream, enforce_file_format=True)

@@ -76,7 +76,6 @@ def secondary_capture(header: 'Dataset', pixels: np.ndarray, digest: str) -> byt
         coordinate_system='PATIENT',
         patient_orientation=('L', 'F'),  # asked for by highdicom; the header's own comes below
         study_instance_uid=str(study.StudyInstanceUID),
-        specific_character_set=study.get('SpecificCharacterSet'),
         series_description=f'Heat maps of a research model. {NOTICE}',
         **common,
     )

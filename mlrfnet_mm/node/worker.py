@@ -75,15 +75,21 @@ class Worker:
             map(self.receiver.holds, uids)
         ):
             return instance.uid, ''
-        files, why = self.predictor(instance)
+        try:
+            files, why = self.predictor(instance)
+        except (KeyboardInterrupt, ImportError):
+            raise
+        except Exception as error:  # one image must not end the node, nor begin it for ever
+            files, why = [], f'no result could be made ({type(error).__name__})'
         if why:
             return instance.uid, self._left(why)
-        try:
-            for file in files:
+        refused = ''
+        for file in files:
+            try:
                 self.receiver.send(file)
-        except Refused as error:
-            return instance.uid, f'results refused: {error}'
-        return instance.uid, DONE
+            except Refused as error:  # the other one may be taken
+                refused = f'results refused: {error}'
+        return instance.uid, refused or DONE
 
     @staticmethod
     def _left(why: str) -> str:

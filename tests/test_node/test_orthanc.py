@@ -12,9 +12,6 @@ import time
 
 import pytest
 from conftest import ROOT
-
-for package in ('pydicom', 'highdicom', 'requests'):
-    pytest.importorskip(package)
 from node_parts import (
     CERTIFICATES,
     FakeOrthanc,
@@ -32,6 +29,9 @@ from mlrfnet_mm.node.journal import Journal
 from mlrfnet_mm.node.orthanc import Orthanc, run_orthanc
 from mlrfnet_mm.node.predictor import Predictor
 from mlrfnet_mm.node.worker import Worker
+
+for package in ('pydicom', 'highdicom', 'requests'):
+    pytest.importorskip(package)
 
 # What mlrfnet node does after its options are read, with a model that needs no training.
 NODE = """
@@ -210,6 +210,22 @@ def test_a_result_that_is_refused_is_not_sent_for_ever(node, fake, tmp_path):
     fake.fault = lambda method, path: 400 if path == '/instances' else None
     node.once()
     assert node.journal.outcomes() == {'results refused: Orthanc answers 400': 1}
+
+
+def test_an_image_that_breaks_the_model_does_not_end_the_node(node, fake, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError('with a name in it')
+
+    fake.add(make_xray(tmp_path / 'x.dcm', 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(predictor_module, 'picture', broken)
+        node.once()
+    fake.add(make_xray(tmp_path / 'x.dcm', 2))
+    node.once()
+    assert node.journal.outcomes() == {
+        'left: no result could be made (ZeroDivisionError)': 1,
+        'done': 1,
+    }
 
 
 def test_another_archive_at_the_same_address_is_read_from_its_start(node, fake, tmp_path):
