@@ -174,7 +174,9 @@ class FakeOrthanc:
 
     def results(self):
         """SOP Instance UIDs of what a node made."""
-        return [u for u, i in self.uids.items() if self.tags[i]['Manufacturer'] == 'mlrfnet-mm']
+        with self._mutex:
+            own = {i for i, tags in self.tags.items() if tags['Manufacturer'] == 'mlrfnet-mm'}
+            return [uid for uid, item in self.uids.items() if item in own]
 
     def answer(self, request, method, body):
         path = request.path

@@ -104,7 +104,8 @@ class Journal:
             try:
                 yield
             except BaseException:
-                self._db.execute('ROLLBACK')
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute('ROLLBACK')
                 raise
             self._db.execute('COMMIT')
 

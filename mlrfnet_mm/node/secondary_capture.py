@@ -44,6 +44,8 @@ def picture(
         figure = heats_figure(xray, findings, heats, method, line)
     else:
         figure = scores_figure(xray, findings, None, line)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.4)  # room for the notice
     figure.suptitle(NOTICE.upper(), color='#B00000', fontweight='bold', fontsize=14)
     return _drawn(figure)
 

@@ -93,3 +93,17 @@ def test_fewest_tries_first_then_the_oldest(journal):
         journal.failed('url', seen[-1])
     assert seen == ['b', 'a', 'c', 'b'] and journal.waiting('url') == 3
     assert journal.since('url') == 4 and journal.since('nowhere') == 0
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    journal = Journal(tmp_path)
+    pages = journal._db.execute('PRAGMA page_count').fetchone()[0]
+    journal._db.execute(f'PRAGMA max_page_count = {pages + 1}')
+    with pytest.raises(sqlite3.OperationalError, match='full'):
+        for number in range(10_000):
+            with journal.together():
+                journal.record(str(number), 'a', DONE)
+    journal.close()
+    journal = Journal(tmp_path)
+    assert all(journal.done(str(n), 'a') for n in range(number)) and not journal.done('-1', 'a')
+    journal.close()

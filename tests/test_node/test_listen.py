@@ -1,6 +1,7 @@
 """A node that takes C-STORE and sends its results by C-STORE, with a peer on the loopback."""
 
 import shutil
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -101,6 +102,8 @@ class Node:
 def quick(monkeypatch):
     monkeypatch.setattr(predictor_module, 'picture', no_picture)
     monkeypatch.setattr(worker_module, 'LONGEST_WAIT', 0.05)
+    # how often a server asks whether it is to end, in seconds
+    monkeypatch.setattr(socketserver.BaseServer.serve_forever, '__defaults__', (0.02,))
 
 
 def call(port, title='NODE', tls=None):

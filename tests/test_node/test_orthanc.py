@@ -289,6 +289,23 @@ def test_tls_is_checked_with_the_given_authority(tmp_path):
             Orthanc(fake.url).last()
 
 
+WITHOUT_TORCH = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('torch', 'mmengine', 'mmpretrain', 'mmcv', 'timm', 'sklearn'):
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_no_torch_is_needed(fake, tmp_path, run):
+    fake.add(make_xray(tmp_path / 'x.dcm', 1))
+    words = [ROOT / 'tests', fake.url, tmp_path / 'state', 'once']
+    run(sys.executable, '-c', WITHOUT_TORCH + NODE, *words, env=dict(PYTHONPATH=str(ROOT)))
+    assert sorted(fake.results()) == sorted(expected_results([1]))
+
+
 def kill_and_go_on(fake, folder, kills, seed):
     """Kill a node at random moments, then let it finish."""
     draw = random.Random(seed)

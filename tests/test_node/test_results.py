@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,6 +321,16 @@ def test_files_of_pydicom_are_left(name):
 
     with open(get_testdata_file(name, download=False), 'rb') as file:
         assert read_instance(file.read()).refused
+
+
+@pytest.mark.parametrize('name', ['RG1_UNCR.dcm', 'RG1_J2KI.dcm'])
+def test_the_chest_x_ray_of_pydicom_data(quick, tmp_path, name):
+    """A CR from a hospital, as it is and compressed; pip install pydicom-data."""
+    folder = Path(pytest.importorskip('data_store').__file__).parent / 'data'
+    data = (folder / name).read_bytes()
+    assert (read(data).Modality, read(data).ViewPosition) == ('CR', 'PA')
+    for found in results(data):
+        assert found and not [line for line in judged(found, tmp_path) if line.startswith('Error')]
 
 
 @pytest.mark.parametrize(
