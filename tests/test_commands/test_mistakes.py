@@ -155,6 +155,8 @@ CASES = [
     ('prepare {}/syntax.py', 'syntax.py: SyntaxError'),
     ('new {}/x --table {}/nowhere.csv', 'no table'),
     ('new {}/x --table {}/text.png', 'has no row below its header'),
+    ('node --model {}/empty --orthanc http://127.0.0.1:9', 'no best_*.pth'),
+    ('node --model {}/nowhere --orthanc http://127.0.0.1:9', 'no checkpoint'),
     ('phantom --size 8', 'must be at least 32, got 8'),
     ('phantom --out-dir {}/text.npz', 'text.npz'),
     ('complexity nowhere', "no config 'nowhere'"),
