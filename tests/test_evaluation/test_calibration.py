@@ -1,4 +1,5 @@
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -293,7 +294,10 @@ def test_another_class_does_not_move_the_zeros_of_one():
 
 
 def test_sigmoid_and_logits_are_scipys():
-    values = np.concatenate([np.random.default_rng(0).normal(0, 30, 10_000), [-700, 0, 700]])
-    np.testing.assert_allclose(sigmoid(values), expit(values), rtol=1e-13)
+    drawn = np.random.default_rng(0).normal(0, 30, 10_000)
+    values = np.concatenate([drawn, [-700, 0, 700, np.nan]])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        np.testing.assert_allclose(sigmoid(values), expit(values), rtol=1e-13)
     scores = np.random.default_rng(1).random(10_000)
     np.testing.assert_allclose(logits(scores), logit(scores), rtol=1e-12, atol=1e-14)

@@ -120,4 +120,5 @@ def logits(scores: np.ndarray) -> np.ndarray:
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
     """Scores, float64, of logits: scipy's ``expit``, without half a second to import scipy."""
-    return np.exp(-np.logaddexp(0, -np.asarray(values, float)))
+    with np.errstate(invalid='ignore'):  # NaN, where a class was not fitted, stays NaN
+        return np.exp(-np.logaddexp(0, -np.asarray(values, float)))
