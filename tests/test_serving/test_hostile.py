@@ -1,5 +1,7 @@
 """Two hundred uploads that mean harm, drawn by a seed: no 5xx, nothing that runs, no growth."""
 
+import ctypes
+import gc
 import struct
 import sys
 import tempfile
@@ -139,6 +141,10 @@ def upload(rng):
 
 
 def resident():
+    """Bytes that are held, without those that malloc keeps for later."""
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), 'malloc_trim', None):
+        trim(0)
     return psutil.Process().memory_info().rss
 
 
