@@ -139,6 +139,7 @@ class FakeOrthanc:
 
         self.server = ThreadingHTTPServer(('127.0.0.1', port), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # a client was killed
         if context:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]

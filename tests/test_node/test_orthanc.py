@@ -36,6 +36,7 @@ for package in ('pydicom', 'highdicom', 'requests'):
 # What mlrfnet node does after its options are read, with a model that needs no training.
 NODE = """
 import sys, threading
+import highdicom.sc, highdicom.sr, pydicom.pixels  # before the first request: no kill meets them
 sys.path.insert(0, sys.argv[1])
 from node_parts import Model, no_picture
 from mlrfnet_mm.node import predictor
@@ -321,6 +322,30 @@ def kill_and_go_on(fake, folder, kills, seed):
             process.kill()
             process.wait()
     subprocess.run([*words, 'once'], env=env, check=True, stdout=subprocess.DEVNULL, timeout=300)
+
+
+@pytest.mark.slow
+def test_killed_between_the_report_and_the_picture(fake, tmp_path):
+    posts = []
+
+    def fault(method, path):
+        if path == '/instances':
+            posts.append(path)
+            if len(posts) == 2:
+                process.kill()
+
+    fake.fault = fault
+    fake.add(make_xray(tmp_path / 'x.dcm', 1))
+    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    words = [sys.executable, '-c', NODE, str(ROOT / 'tests'), fake.url, str(tmp_path / 'state')]
+    process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL)
+    assert process.wait(60) < 0 and len(posts) == 2
+    subprocess.run([*words, 'once'], env=env, check=True, stdout=subprocess.DEVNULL, timeout=300)
+    assert len(posts) == 4, 'both are sent again'
+    assert sorted(fake.results()) == sorted(expected_results([1]))
+    journal = Journal(tmp_path / 'state')
+    assert journal.outcomes() == {'done': 1}
+    journal.close()
 
 
 @pytest.mark.slow
