@@ -8,18 +8,17 @@ series of their study; all else is noted and left. Research use, not for diagnos
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sqlite3
 import threading
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlrfnet_mm.commands.models import add_model_options, load_model, say_nothing_of_files
 from mlrfnet_mm.commands.options import add, at_least, new_parser
 
 if TYPE_CHECKING:
@@ -65,12 +64,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
                      'which then is called by TLS, and who sends to --listen'),
     ):  # fmt: skip
         parser.add_argument(name, metavar='PEM', help=text)
-    add(parser, '--config', "<the checkpoint's own, read as data>")
-    add(parser, '--site', '<where the checkpoint was validated>')
-    add(parser, '--least-side')
-    add(parser, '--most-aspect')
-    add(parser, '--device', '<a GPU if there is one>')
-    add(parser, '--trust-checkpoint')
+    add_model_options(parser)
     return parser
 
 
@@ -88,25 +82,14 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     return args
 
 
-def say_nothing_of_files() -> None:
-    """Leave out what packages warn of: it may quote a file, and so a patient."""
-    warnings.simplefilter('ignore')
-    for name in ('pydicom', 'pynetdicom', 'highdicom', 'urllib3'):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
 def make_predictor(args: argparse.Namespace) -> Predictor:
     """The model that the command line names."""
-    from mlrfnet_mm.commands.predict import load_inferencer
     from mlrfnet_mm.inference.bundle.bundle import is_bundle
     from mlrfnet_mm.node.predictor import Predictor
     from mlrfnet_mm.xrays.files import Limits
 
-    bundle = is_bundle(args.model)
-    if bundle and (given := [f'--{key}' for key in ('config', 'device') if getattr(args, key)]):
-        raise ValueError(f'{", ".join(given)}: of a checkpoint, and {args.model} is a bundle')
     limits = Limits(args.least_side, args.most_aspect)
-    return Predictor(load_inferencer(args, args.model, bundle, limits))
+    return Predictor(load_model(args, args.model, is_bundle(args.model), limits))
 
 
 def run(
@@ -143,7 +126,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet node') -> None:
         raise ImportError(f"a node needs {', '.join(missing)}: pip install 'mlrfnet-mm[node]'")
     from mlrfnet_mm.node.journal import Journal
 
-    say_nothing_of_files()
+    say_nothing_of_files('pydicom', 'pynetdicom', 'highdicom', 'urllib3')
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlrfnet_mm.commands.models import add_model_options, load_model
 from mlrfnet_mm.commands.options import add, at_least, new_parser
 
 if TYPE_CHECKING:
     from mlrfnet_mm.reports.predictions.writing.options import Inferencer, Options, Outcome
-    from mlrfnet_mm.xrays.files import Limits
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -37,8 +37,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         'training',
     )
     add(parser, '--model')
-    add(parser, '--config', "<the checkpoint's own, read as data>")
-    add(parser, '--site', '<where the checkpoint was validated>')
+    add_model_options(parser)
     add(parser, '--out-dir', 'predictions')
     parser.add_argument('--heatmap', action='store_true', help='draw the heat maps')
     add(parser, '--method', '<mrfc where the head is MRFC, gradcam elsewhere>')
@@ -56,10 +55,6 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument('--report', action='store_true', help='write one HTML page per study')
     add(parser, '--with-patient')
     add(parser, '--batch-size')
-    add(parser, '--least-side')
-    add(parser, '--most-aspect')
-    add(parser, '--device', '<a GPU if there is one>')
-    add(parser, '--trust-checkpoint')
     several = parser.add_mutually_exclusive_group()
     several.add_argument(
         '--shards',
@@ -92,12 +87,9 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     if not args.heatmap and (args.method or args.layer or args.top is not None):
         parser.error('--method, --layer and --top are of --heatmap: add it')
     args.top = 3 if args.top is None else args.top
-    if args.model:
-        if given := [f'--{key}' for key in ('config', 'device') if getattr(args, key)]:
-            parser.error(f'{", ".join(given)}: of a checkpoint, not of --model')
-    elif len(args.inputs) < 2:
-        parser.error('give a checkpoint and images, or images and --model BUNDLE')
-    else:
+    if not args.model:
+        if len(args.inputs) < 2:
+            parser.error('give a checkpoint and images, or images and --model BUNDLE')
         args.checkpoint, *args.inputs = args.inputs
     return args
 
@@ -118,29 +110,7 @@ def make_inferencer(args: argparse.Namespace, device: str | None = None) -> Infe
     from mlrfnet_mm.xrays.files import Limits
 
     limits = Limits(args.least_side, args.most_aspect)
-    return load_inferencer(args, args.model or args.checkpoint, bool(args.model), limits, device)
-
-
-def load_inferencer(
-    args: argparse.Namespace, model: str, bundle: bool, limits: Limits, device: str | None = None
-) -> Inferencer:
-    """A bundle, or a checkpoint with the options of the command line that are for one."""
-    if bundle:
-        from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
-
-        return BundleInferencer(model, limits=limits, site=args.site or '')
-    from mmengine.device import get_device
-
-    from mlrfnet_mm.inference.inferencer import CXRInferencer
-
-    return CXRInferencer(
-        args.config,
-        model,
-        device or args.device or get_device(),
-        trust=args.trust_checkpoint,
-        limits=limits,
-        site=args.site or '',
-    )
+    return load_model(args, args.model or args.checkpoint, bool(args.model), limits, device)
 
 
 def run(args: argparse.Namespace) -> tuple[Outcome, int]:

@@ -10,10 +10,10 @@ import argparse
 import logging
 import os
 import socket
-import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from mlrfnet_mm.commands.models import add_model_options, load_model, say_nothing_of_files
 from mlrfnet_mm.commands.options import add, at_least, new_parser
 
 PACKAGES = ('fastapi', 'uvicorn', 'python_multipart', 'prometheus_client')
@@ -27,8 +27,6 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
     parser = new_parser(prog, __doc__)
     add(parser, '--model', required=True)
-    add(parser, '--config', "<the checkpoint's own, read as data>")
-    add(parser, '--site', '<where the checkpoint was validated>')
     parser.add_argument(
         '--host', default='127.0.0.1', metavar='ADDRESS',
         help='address to listen on; other machines reach one only with --token '
@@ -64,10 +62,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         help='most pixels of an image, in millions, by its header, before it is decoded '
         '(default: 40)',
     )  # fmt: skip
-    add(parser, '--least-side')
-    add(parser, '--most-aspect')
-    add(parser, '--device', '<a GPU if there is one>')
-    add(parser, '--trust-checkpoint')
+    add_model_options(parser)
     return parser
 
 
@@ -97,13 +92,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise OSError(f'cannot listen on {host} port {port}: {error.strerror or error}') from error
 
 
-def say_nothing_of_files() -> None:
-    """Leave out what packages warn of: it may quote a file, and so a patient."""
-    warnings.simplefilter('ignore')
-    for name in ('pydicom', 'PIL', 'mlrfnet_mm', 'python_multipart'):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
 def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None:
     """Load the network, say where the page is, and answer until stopped."""
     args = parse_args(argv, prog)
@@ -111,17 +99,13 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None
         raise ImportError(f"a server needs {', '.join(missing)}: pip install 'mlrfnet-mm[serve]'")
     import uvicorn
 
-    from mlrfnet_mm.commands.predict import load_inferencer
     from mlrfnet_mm.inference.bundle.bundle import is_bundle
     from mlrfnet_mm.serving.app import Settings, make_app
     from mlrfnet_mm.serving.uploads import Limits
     from mlrfnet_mm.xrays.files import Limits as ImageLimits
 
-    given = [f'--{key}' for key in ('config', 'device') if getattr(args, key)]
-    if given and is_bundle(args.model):
-        raise ValueError(f'{", ".join(given)}: of a checkpoint, and {args.model} is a bundle')
     taken = ImageLimits(args.least_side, args.most_aspect, args.megapixels)
-    inferencer = load_inferencer(args, args.model, is_bundle(args.model), taken)
+    inferencer = load_model(args, args.model, is_bundle(args.model), taken)
     limits = Limits(args.megabytes, args.files, args.seconds)
     app = make_app(inferencer, Settings(args.token, args.queue, limits))
     with listen(args.host, args.port) as open_socket:
@@ -132,7 +116,8 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None
             app, log_level='error', access_log=False, server_header=False, ws='none',
             limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=10,
         )  # fmt: skip
-        say_nothing_of_files()
+        say_nothing_of_files('pydicom', 'PIL', 'python_multipart')
+        logging.getLogger('mlrfnet_mm').setLevel(logging.ERROR)
         try:
             uvicorn.Server(config).run(sockets=[open_socket])
         except KeyboardInterrupt:  # how a server is stopped

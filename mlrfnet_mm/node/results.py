@@ -8,7 +8,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +65,9 @@ def model_digest(stamp: Mapping[str, str], decisions: Decisions) -> str:
     def plain(value: Any) -> Any:
         return value.tolist() if isinstance(value, np.ndarray) else str(value)
 
-    parts = [p and asdict(p) for p in (decisions.calibration, decisions.thresholds) if _known(p)]
+    parts = [asdict(p) for p in (decisions.calibration, decisions.thresholds) if p is not None]
     text = json.dumps([dict(stamp), decisions.classes, parts], sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _known(part: object) -> bool:
-    return is_dataclass(part)
 
 
 def is_own(header: 'Dataset') -> bool:

@@ -18,9 +18,11 @@ from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.bundle.bundle import Bundle
 from mlrfnet_mm.inference.bundle.inferencer import BundleInferencer
+from mlrfnet_mm.inference.decisions import Decisions
 from mlrfnet_mm.inference.export import quantize
 from mlrfnet_mm.inference.export.graph import ExportGraph, write_onnx
 from mlrfnet_mm.inference.export.images import ParityImages
+from mlrfnet_mm.inference.export.parity import compare, share_of_limits
 from mlrfnet_mm.inference.loaded_model import load_model
 
 pytestmark = pytest.mark.slow
@@ -193,6 +195,35 @@ def test_lower_precision_within_its_limits_or_not_at_all(export, tmp_path):
     assert ('written by --force' in text) == beyond
 
 
+def test_the_pooling_of_an_onnx_graph_is_not_quantized(export, tmp_path):
+    import onnx
+
+    export(tmp_path / 'int8', '--to', 'onnx', '--precision', 'int8', '--force')
+    nodes = onnx.load(str(tmp_path / 'int8/model.onnx')).graph
+    maker = {output: node.name for node in nodes.node for output in node.output}
+    graph = networkx.DiGraph(
+        (maker[name], node.name) for node in nodes.node for name in node.input if name in maker
+    )
+    quantized = {node.name for node in nodes.node if node.op_type == 'QuantizeLinear'}
+    maps = [maker[output.name] for output in nodes.output if output.name != 'logits']
+    pooling = {name for start in maps for name in networkx.descendants(graph, start)}
+    assert quantized and len(maps) == 3 and len(pooling) > 10
+    assert not quantized & pooling
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_the_share_of_the_limits_is_above_one_where_the_gate_refuses(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, (80, 4)).astype(float)
+    labels[rng.random(labels.shape) < 0.1] = np.nan
+    labels[:, 3] = np.arange(80) < 20  # fewer than 30 positives: its AUC may change
+    eager = rng.normal(labels == 1, 1)
+    graph = eager + rng.normal(0, 10.0 ** rng.uniform(-4, -1), eager.shape)
+    images = ParityImages(np.zeros((80, 1, 1, 1), np.uint8), labels, np.arange(80), 'made')
+    parity = compare(eager, graph, images, Decisions(tuple('abcd'), None, None))
+    assert (share_of_limits(eager, graph, labels) > 1) == bool(parity.faults('int8'))
+
+
 def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
     from mlrfnet_mm.commands import main
     from mlrfnet_mm.inference.export import write
@@ -295,7 +326,6 @@ def test_int8_that_has_no_layer_in_int8_is_refused(bundles, monkeypatch):
     import openvino
 
     as_it_is = SimpleNamespace(
-        quantize=lambda model, *_, **__: model,
         quantize_with_accuracy_control=lambda model, *_, **__: model,
         Dataset=list,
         IgnoredScope=dict,

@@ -118,6 +118,7 @@ CASES = [
     ('export {}/list.pth', 'list.pth holds a list'),
     ('export {}/list.pth --to onnx --precision bf16', 'not in bf16'),
     ('predict {}/text.png --model {}/empty', 'no bundle.json in'),
+    ('predict {}/text.png --model {}/empty --device cpu', '--device: of a checkpoint, and'),
     ('evaluate {}/test.npz --columns x.csv', '--columns is for --by'),
     ('plot roc {}/text.npz', 'text.npz is not a prediction file'),
     ('plot curves {}/empty', 'no training log'),

@@ -68,6 +68,21 @@ class Parity:
         return found
 
 
+def share_of_limits(eager: np.ndarray, graph: np.ndarray, labels: np.ndarray) -> float:
+    """Largest change of an AUC over its limit: above 1, :meth:`Parity.faults` names it.
+
+    Args:
+        eager: (N, K) logits of the checkpoint.
+        graph: (N, K) those of the graph.
+        labels: (N, K), NaN is unknown.
+    """
+    before, after = (roc_auc(expit(logits.astype(float)), labels) for logits in (eager, graph))
+    enough = np.nansum(labels, 0) >= POSITIVES
+    shares = [(mean_defined(after) - mean_defined(before)) / MEAN_AUC]
+    shares += list((after - before)[enough] / AUC)
+    return float(np.nanmax(np.abs([0.0, *shares])))
+
+
 def eager_logits(loaded: LoadedModel, gray: np.ndarray, batch: int = 16) -> np.ndarray:
     """Logits (N, K) of the checkpoint itself, by the model's own preprocessor."""
     model, found = loaded.model, []
