@@ -1,4 +1,4 @@
-"""bfloat16 on CPUs equals torch's own autocast; a CPU without units for it is refused."""
+"""bfloat16 on CPUs equals torch's own autocast, and trains every kind of network."""
 
 import copy
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPERS
+from mmpretrain.structures import DataSample
+from networks import kinds_of_networks
 
 from mlrfnet_mm.commands import train
 from mlrfnet_mm.engine import machine
@@ -56,6 +58,26 @@ def test_a_step_is_that_of_torch_s_autocast():
     ):
         assert a.dtype == torch.float32
         assert torch.equal(a, b) and not torch.equal(a, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('network', kinds_of_networks())
+def test_a_step_of_every_kind_of_network(network):
+    model = network.build().train()
+    inputs = torch.randint(0, 256, (2, 1, network.size, network.size), dtype=torch.uint8)
+    scores = torch.randint(0, 2, (2, network.num_classes)).float()
+    samples = [DataSample().set_gt_score(row) for row in scores]
+    batch = model.data_preprocessor(dict(inputs=inputs, data_samples=samples), training=True)
+    losses = []
+    for enabled in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast('cpu', torch.bfloat16, enabled), torch.set_grad_enabled(enabled):
+            losses.append(model.parse_losses(model(**batch, mode='loss'))[0])
+    losses[1].backward()
+    assert losses[1].dtype == torch.float32
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.15)
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    assert grads and all(grad.isfinite().all() for grad in grads)
 
 
 def test_a_cpu_without_units_is_refused(monkeypatch):
