@@ -5,15 +5,16 @@ it as ONNX, runs it by ONNX Runtime and by OpenVINO (float32) with 1 and 3 image
 torch. Prints a row per distinct pair of backbone and head, in the config that has it first.
 """
 
-import sys
+import argparse
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
 
 import numpy as np
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 
 from mlrfnet_mm import config_file
 from mlrfnet_mm.engine.launch import read_config
@@ -61,37 +62,45 @@ def largest_difference(model: ConfigDict, size: int, scope: str, folder: Path) -
     return found
 
 
-def main() -> None:
-    """Try all."""
-    warnings.simplefilter('ignore')
+def distinct(names: Sequence[str] = ()) -> Iterator[tuple[str, str, Config]]:
+    """Yield name, parts and config of the first that has a pair of backbone and head.
+
+    Args:
+        names: in configs/; none: all.
+    """
     root = Path(config_file('mlrfnet_xray14')).parent
-    names = sys.argv[1:] or [
-        str(path.relative_to(root))
-        for path in sorted(root.rglob('*.py'))
-        if '_base_' not in path.parts
-    ]
+    every = (p for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts)
     seen = set()
-    print('| config | backbone | head | ONNX Runtime | OpenVINO | seconds |')
-    print('|---|---|---|---:|---:|---:|', flush=True)
-    for name in names:
+    for name in names or [str(path.relative_to(root)) for path in every]:
         cfg = read_config(root / name)
-        if 'model' not in cfg:
-            continue
         without_weights(cfg.model._cfg_dict if hasattr(cfg.model, '_cfg_dict') else cfg.model)
         backbone, head = cfg.model.backbone, cfg.model.head
         key = str(backbone) + str(head.get('type')) + str(cfg.model.get('neck', {}))
-        if key in seen:
-            continue
-        seen.add(key)
-        parts = f'{backbone.get("model_name", backbone.type)} | {head.type}'.replace(
-            'mlrfnet_mm.', ''
-        ).replace('mmpretrain.', '')
+        if key not in seen:
+            seen.add(key)
+            parts = f'{backbone.get("model_name", backbone.type)} | {head.type}'
+            yield name, parts.replace('mlrfnet_mm.', '').replace('mmpretrain.', ''), cfg
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('configs', nargs='*', help='in configs/ (default: all)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Try all."""
+    names = parse_args().configs
+    warnings.simplefilter('ignore')
+    print('| config | backbone | head | ONNX Runtime | OpenVINO | seconds |')
+    print('|---|---|---|---:|---:|---:|', flush=True)
+    for name, parts, cfg in distinct(names):
         start = process_time()
         with TemporaryDirectory() as folder:
             try:
-                gaps = largest_difference(
-                    cfg.model, crop_size(cfg), cfg.get('default_scope', 'mmpretrain'), Path(folder)
-                )
+                scope = cfg.get('default_scope', 'mmpretrain')
+                gaps = largest_difference(cfg.model, crop_size(cfg), scope, Path(folder))
                 result = f'{gaps["onnx"]:.1e} | {gaps["openvino"]:.1e}'
             except Exception as error:  # of any kind: it is the row's result
                 text = ' '.join(str(error).split())[:160].replace('|', '/')

@@ -111,7 +111,10 @@ def main() -> None:
     )
     assert server.stdout is not None
     try:
-        address = urlsplit(server.stdout.readline().split()[1]).netloc
+        line = server.stdout.readline()
+        if not line:
+            raise SystemExit('the server did not start')
+        address = urlsplit(line.split()[1]).netloc
         path = '/predict?pictures=false' if args.without_pictures else '/predict'
         clients = Clients(address, path, [form(args.side, i) for i in range(IMAGES)])
         warm = http.client.HTTPConnection(address, timeout=60)

@@ -169,6 +169,53 @@ def test_window_level_zoom_and_inversion(server, browser, files):
         assert pixel(page, 0.52, 0.5)[0] == 60
 
 
+DROP = """([name, content]) => { const held = new DataTransfer();
+  held.items.add(new File([Uint8Array.from(content)], name));
+  dispatchEvent(new DragEvent('dragover', { dataTransfer: held }));
+  dispatchEvent(new DragEvent('drop', { dataTransfer: held })); }"""
+
+
+def test_a_file_is_dropped_and_measured(server, browser, files):
+    with tab(browser, server) as page:
+        page.evaluate(DROP, ['x.dcm', list((files / 'x.dcm').read_bytes())])
+        page.locator('#status', has_text='1 of 1 files read.').wait_for()
+        page.evaluate("""() => { const draw = CanvasRenderingContext2D.prototype.fillText;
+          CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+            (window.texts ??= []).push(text); draw.call(this, text, ...place); }; }""")
+        page.select_option('.drag >> nth=0', 'measure')
+        box = page.locator('canvas').first.bounding_box()
+        scale = min(box['width'], box['height']) / 96  # the image has 96 x 96 pixels
+        page.mouse.move(box['x'] + box['width'] / 2, box['y'] + box['height'] / 2)
+        page.mouse.down()
+        page.mouse.move(
+            box['x'] + box['width'] / 2 + 30 * scale, box['y'] + box['height'] / 2 + 20 * scale
+        )
+        page.mouse.up()
+        pixel(page, 0.5, 0.5)
+        length = float(page.evaluate('texts.at(-1)').removesuffix(' mm'))
+        expected = np.hypot(30 * 1.0, 20 * 2.0)  # columns are 1 mm, rows 2 mm apart
+        assert length == pytest.approx(expected, abs=3 / scale)
+
+
+def test_two_fingers_zoom(server, browser, files):
+    with tab(browser, server, has_touch=True) as page:
+        choose(page, files / 'halves.png')
+        assert pixel(page, 0.45, 0.5)[0] == 60
+        canvas = page.locator('canvas').first
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        right, y = box['x'] + box['width'] * 0.75, box['y'] + box['height'] / 2
+        touch = page.context.new_cdp_session(page)
+        for kind, reach in (('Start', 50), ('Move', 100), ('Move', 200), ('End', None)):
+            points = [dict(x=right, y=y, id=0), dict(x=right - (reach or 0), y=y, id=1)]
+            touch.send(
+                'Input.dispatchTouchEvent',
+                dict(type=f'touch{kind}', touchPoints=points if reach else []),
+            )
+        # Four times as large around the right finger: the edge of both halves went to the left.
+        assert pixel(page, 0.05, 0.5)[0] == pixel(page, 0.45, 0.5)[0] == 180
+
+
 def test_two_images_millimeters_and_downloads(server, browser, files, inferencer):
     with tab(browser, server) as page:
         choose(page, files / 'x.dcm')
