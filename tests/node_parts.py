@@ -74,9 +74,10 @@ def no_picture(*_):
     return np.zeros((8, 8, 3), np.uint8)
 
 
-def make_xray(path, number=0, **tags):
+def make_xray(path, number=0, pixels=None, **tags):
     """A CR of its own study, with all that a hospital writes; bytes."""
-    pixels = np.random.default_rng(number).integers(0, 3000, (64, 48)).astype(np.uint16)
+    if pixels is None:
+        pixels = np.random.default_rng(number).integers(0, 3000, (64, 48)).astype(np.uint16)
     default = dict(
         SOPClassUID=CR, Modality='CR', SOPInstanceUID=f'1.2.826.0.1.9.{number}',
         StudyInstanceUID=f'1.2.826.0.1.8.{number}', SeriesInstanceUID=f'1.2.826.0.1.7.{number}',
