@@ -14,6 +14,8 @@ from builders import small_checkpoint
 from torch import nn
 
 import mlrfnet_mm
+from mlrfnet_mm import config_file
+from mlrfnet_mm.engine.launch import read_config
 from mlrfnet_mm.evaluation import Calibration, Thresholds
 from mlrfnet_mm.evaluation.files.digest import checkpoint_digest
 from mlrfnet_mm.inference.bundle.bundle import Bundle
@@ -24,6 +26,7 @@ from mlrfnet_mm.inference.export.graph import ExportGraph, write_onnx
 from mlrfnet_mm.inference.export.images import ParityImages
 from mlrfnet_mm.inference.export.parity import compare, share_of_limits
 from mlrfnet_mm.inference.loaded_model import load_model
+from mlrfnet_mm.models import build_model
 
 pytestmark = pytest.mark.slow
 for package in ('onnxscript', 'onnxruntime', 'openvino', 'nncf'):
@@ -224,6 +227,36 @@ def test_the_share_of_the_limits_is_above_one_where_the_gate_refuses(seed):
     assert (share_of_limits(eager, graph, labels) > 1) == bool(parity.faults('int8'))
 
 
+@pytest.mark.parametrize('name', ['label_lstm', 'mrfc_query', 'finding_graph'])
+def test_a_graph_takes_any_number_of_images(name, tmp_path):
+    import onnxruntime
+
+    cfg = read_config(config_file(f'ablations/table5/{name}'))
+    cfg.model.backbone.init_cfg = None
+    model = build_model(cfg.model, 64).eval()
+    write_onnx(model, 64, tmp_path / 'model.onnx')
+    session = onnxruntime.InferenceSession(str(tmp_path / 'model.onnx'))
+    for n in (1, 3):
+        gray = torch.randint(0, 256, (n, 1, 64, 64), dtype=torch.uint8)
+        with torch.no_grad():
+            expected = ExportGraph(model)(gray)[0]
+        found = session.run(['logits'], dict(gray=gray.numpy()))[0]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_graph_of_one_number_of_images_is_refused(tmp_path):
+    model = build_model(read_config('mlrfnet_phantom').model, 64).eval()
+    model.head = SumHead()
+    with pytest.raises(ValueError, match='SumHead for 2 images at a time only: len'):
+        write_onnx(model, 64, tmp_path / 'model.onnx')
+    assert not (tmp_path / 'model.onnx').exists()
+
+
+class SumHead(nn.Module):
+    def forward(self, feats):
+        return feats[-1].mean((2, 3)) + torch.zeros(len(feats[-1]), 1)
+
+
 def test_a_graph_that_differs_is_not_written(checkpoint, tmp_path, monkeypatch, capsys):
     from mlrfnet_mm.commands import main
     from mlrfnet_mm.inference.export import write
@@ -338,5 +371,5 @@ def test_int8_that_has_no_layer_in_int8_is_refused(bundles, monkeypatch):
     labels = rng.integers(0, 2, (40, 14)).astype(np.float32)
     images = ParityImages(gray, labels, np.arange(40), 'made')
     model = openvino.Core().read_model(bundles['openvino'] / 'model.xml')
-    with pytest.raises(ValueError, match='nothing is left in int8. Take --precision bf16'):
+    with pytest.raises(ValueError, match='nothing is left in int8. Take --precision bf16 or fp32'):
         quantize.quantize_openvino(model, images, 10 * labels - 5)  # areas of 1

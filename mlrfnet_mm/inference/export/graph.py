@@ -73,7 +73,8 @@ def write_onnx(model: ImageClassifier, size: int, path: Path) -> None:
 
     Raises:
         ImportError: without the extra ``onnx``, or with an older torch.
-        ValueError: a network that torch cannot export, with torch's reason.
+        ValueError: a network that torch cannot export, with torch's reason, or for one number of
+            images only.
     """
     if tuple(int(x) for x in torch.__version__.split('.')[:2]) < LEAST_TORCH:
         raise ImportError(
@@ -106,7 +107,13 @@ def write_onnx(model: ImageClassifier, size: int, path: Path) -> None:
                 f'{type(model.head).__name__}: {type(error).__name__}: '
                 f'{" ".join(reason[:3]) if reason else ""}'
             ) from error
-        program.save(str(path), external_data=False)
+    if isinstance(images := program.model.graph.inputs[0].shape[0], int):
+        raise ValueError(
+            f'torch exports {type(model.backbone).__name__} with {type(model.head).__name__} for '
+            f'{images} images at a time only: len(x) in a forward pass fixes the number, '
+            'x.shape[0] does not'
+        )
+    program.save(str(path), external_data=False)
 
 
 class _quiet:

@@ -109,7 +109,7 @@ def quantize_openvino(model: Any, images: ParityImages, eager: np.ndarray) -> An
     if not any(op.get_type_name() == 'FakeQuantize' for op in quantized.get_ordered_ops()):
         raise ValueError(
             'int8: an AUC changes by more than its limit until every layer is turned back: '
-            'nothing is left in int8. Take --precision bf16'
+            'nothing is left in int8. Take --precision bf16 or fp32'
         )
     return quantized
 

@@ -182,7 +182,7 @@ class LabelQueryHead(MultiLabelClsHead):
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Logits (N, K), in single precision."""
         memory, positions = self.places(feats)
-        queries = self.queries.expand(len(memory), -1, -1)  # (N, K, D)
+        queries = self.queries.expand(memory.shape[0], -1, -1)  # (N, K, D)
         if positions is None:
             h = self.norm(queries + self.dropout(queries))
             h = self.layers[0](h, h, memory, memory)

@@ -88,7 +88,7 @@ class LabelSequenceHead(MultiLabelClsHead):
                 'findings: set model.head.num_classes'
             )
         state = self.first_hidden(f).tanh(), self.first_cell(f).tanh()  # (N, hidden) each
-        fed, logits = f.new_zeros(len(f), 1), []
+        fed, logits = f.new_zeros(f.shape[0], 1), []
         for k in range(self.num_classes):
             state = self.lstm(torch.cat([f, fed.to(f.dtype)], 1), state)
             z = F.linear(state[0], self.weight[k : k + 1], self.bias[k : k + 1])  # (N, 1)
