@@ -57,3 +57,18 @@ def known_channels(in_channels: Sequence[int] | None, part: str) -> tuple[int, .
 def without_autocast(x: Tensor) -> AbstractContextManager:
     """Compute in the tensors' own precision on the device of x; the meta device has no other."""
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
+def classify_each(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Each finding's own linear classifier on its own features: logits (N, K).
+
+    The bias is one more product in the sum: of ``(x * weight).sum(-1) + bias``, OpenVINO 2026.4
+    adds the bias to the wrong places where there is more than one image.
+
+    Args:
+        x: (N, K, C).
+        weight: (K, C).
+        bias: (K,).
+    """
+    last = bias[:, None].expand(x.shape[0], -1, -1)  # (N, K, 1)
+    return torch.cat([x * weight, last], -1).sum(-1)

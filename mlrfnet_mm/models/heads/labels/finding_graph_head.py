@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mlrfnet_mm.models.heads.labels.label_graph import find_graph
 from mlrfnet_mm.models.heads.score_map_head import ScoreMapHead
-from mlrfnet_mm.models.levels import without_autocast
+from mlrfnet_mm.models.levels import classify_each, without_autocast
 from mlrfnet_mm.registry import MODELS
 
 SLOPE = 0.2  # of LeakyReLU
@@ -90,5 +90,6 @@ class FindingGraphHead(ScoreMapHead):
                 f = f + F.leaky_relu(message, SLOPE)
                 classifier = self.classifiers[level]
                 weight = classifier.get_parameter('weight').flatten(1).to(f.dtype)  # (K, C)
-                logits.append((f * weight).sum(-1) + classifier.get_parameter('bias').to(f.dtype))
+                bias = classifier.get_parameter('bias').to(f.dtype)
+                logits.append(classify_each(f, weight, bias))
         return torch.stack(logits).sum(0)

@@ -25,7 +25,7 @@ from mmpretrain.models import MultiLabelClsHead
 from torch import Tensor, nn
 
 from mlrfnet_mm.models.heads.score_map_head import BCE
-from mlrfnet_mm.models.levels import check_levels, known_channels
+from mlrfnet_mm.models.levels import check_levels, classify_each, known_channels
 from mlrfnet_mm.registry import MODELS
 
 VARIANTS = ('ml-decoder', 'query2label')
@@ -194,4 +194,4 @@ class LabelQueryHead(MultiLabelClsHead):
                 h = decoder(h, h + queries, memory + positions, memory)
             h = self.norm(h)
         h = h.float() if h.dtype in (torch.half, torch.bfloat16) else h
-        return (h * self.weight.to(h.dtype)).sum(-1) + self.bias.to(h.dtype)
+        return classify_each(h, self.weight.to(h.dtype), self.bias.to(h.dtype))
