@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 
 from mlrfnet_mm.commands.models import add_model_options, load_model, say_nothing_of_files
@@ -118,7 +119,6 @@ def main(argv: Sequence[str] | None = None, prog: str = 'mlrfnet serve') -> None
         )  # fmt: skip
         say_nothing_of_files('pydicom', 'PIL', 'python_multipart')
         logging.getLogger('mlrfnet_mm').setLevel(logging.ERROR)
-        try:
+        with suppress(KeyboardInterrupt):  # how a server is stopped; asyncio may swallow it
             uvicorn.Server(config).run(sockets=[open_socket])
-        except KeyboardInterrupt:  # how a server is stopped
-            print('stopped')
+        print('stopped')
