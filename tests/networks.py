@@ -27,17 +27,17 @@ class Network(NamedTuple):
         return build_model(self.model, self.size)
 
 
-def types(node: Any) -> Iterator[str]:
-    """The types of all parts."""
-    if isinstance(node, dict):
-        yield from ([node['type']] if 'type' in node else [])
-        node = list(node.values())
-    for value in node if isinstance(node, list | tuple) else ():
-        yield from types(value)
+def words(node: Any) -> Iterator[str]:
+    """All strings in a config: types, names of timm's models, variants. Numbers make no kind."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list | tuple):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from words(value)
 
 
 def kinds_of_networks() -> list[Any]:
-    """Parameters of a test: the first config of each set of types; teachers are left out."""
+    """Parameters of a test: the first config of each set of words; teachers are left out."""
     found: dict[tuple[str, ...], Any] = {}
     for path in sorted((ROOT / 'configs').rglob('*.py')):
         if '_base_' in path.parts:
@@ -50,5 +50,5 @@ def kinds_of_networks() -> list[Any]:
         head = cfg.model.head.get('head', cfg.model.head)  # of a head around a head
         network = Network(cfg.model, crop_size(cfg) if fixed else 64, head.num_classes)
         if 'teacher' not in cfg.model:
-            found.setdefault(tuple(types(cfg.model.to_dict())), pytest.param(network, id=name))
+            found.setdefault(tuple(words(cfg.model.to_dict())), pytest.param(network, id=name))
     return list(found.values())
